@@ -1,0 +1,1 @@
+"""Policy-gradient estimators: advantages and training samples from scored groups. No torch."""

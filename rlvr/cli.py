@@ -1,0 +1,295 @@
+"""The command line: parse, load the configuration, open the run directory, run the stage.
+
+Everything heavy is imported inside the commands, so that --help answers at once.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from rlvr.errors import RlvrError, StopRequestedError, TrainingStoppedError
+
+if TYPE_CHECKING:
+    from rlvr.config import StageConfig
+    from rlvr.preflight import Plan
+    from rlvr.runtime.run_dir import RunDirectory
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    help="Train language models with verifiable rewards, from nothing to a reasoning model.",
+)
+
+ConfigFile = Annotated[Path, typer.Argument(metavar="CONFIG.yaml", help="The stage's configuration.")]
+RunOption = Annotated[Path | None, typer.Option("--run", help="Run directory [default: runs/<name of the config>].")]
+SetOption = Annotated[
+    list[str] | None, typer.Option("--set", metavar="a.b=VALUE", help="Override one key (repeatable).")
+]
+FreshOption = Annotated[bool, typer.Option("--fresh", help="Move an existing run directory aside and start anew.")]
+DryOption = Annotated[bool, typer.Option("--dry-run", help="Check only; start nothing.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
+
+
+def main() -> None:
+    """The ``rlvr`` program."""
+    app()
+
+
+@app.callback()
+def _version(
+    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.", is_eager=True)] = False,
+) -> None:
+    if version:
+        from rlvr import __version__
+
+        print(__version__)
+        raise typer.Exit
+
+
+@app.command()
+def pretrain(
+    config: ConfigFile,
+    run: RunOption = None,
+    settings: SetOption = None,
+    fresh: FreshOption = False,
+    dry_run: DryOption = False,
+) -> None:
+    """Train a model from scratch on documents drawn from tasks and text files."""
+    _guard(lambda: _train("pretrain", config, run, settings, fresh, dry_run))
+
+
+@app.command()
+def sft(
+    config: ConfigFile,
+    run: RunOption = None,
+    settings: SetOption = None,
+    fresh: FreshOption = False,
+    dry_run: DryOption = False,
+) -> None:
+    """Imitate: cross-entropy on the tokens of responses."""
+    _guard(lambda: _train("sft", config, run, settings, fresh, dry_run))
+
+
+@app.command()
+def rl(
+    config: ConfigFile,
+    run: RunOption = None,
+    settings: SetOption = None,
+    fresh: FreshOption = False,
+    dry_run: DryOption = False,
+) -> None:
+    """On-policy RL against verifiable rewards."""
+    _guard(lambda: _train("rl", config, run, settings, fresh, dry_run))
+
+
+@app.command(name="eval")
+def evaluate(
+    config: ConfigFile,
+    run: RunOption = None,
+    settings: SetOption = None,
+    fresh: FreshOption = False,
+    dry_run: DryOption = False,
+    json: JsonOption = False,
+) -> None:
+    """Accuracy, pass@k, modes and loss, with 95 % intervals."""
+    _guard(lambda: _evaluate(config, run, settings, fresh, dry_run, json))
+
+
+@app.command()
+def check(config: ConfigFile, settings: SetOption = None, json: JsonOption = False) -> None:
+    """Validate only: resolved configuration, warnings, memory and tokens. Starts nothing."""
+    _guard(lambda: _check(config, settings, json))
+
+
+@app.command()
+def inspect(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN_DIR...", help="Run directories.")],
+    step: Annotated[
+        int | None, typer.Option("--step", help="Step whose rollouts to show [default: the last written].")
+    ] = None,
+    count: Annotated[int, typer.Option("--count", min=0, help="Groups of rollouts to show.")] = 3,
+) -> None:
+    """Read runs in the terminal: evaluations side by side, growth of the modes, rollouts."""
+    _guard(lambda: _inspect(runs, step, count))
+
+
+@app.command()
+def data(
+    config: ConfigFile,
+    settings: SetOption = None,
+    count: Annotated[int, typer.Option("--count", min=1, help="How many to draw.")] = 5,
+    split: Annotated[str, typer.Option("--split", help="train or test.")] = "train",
+    out: Annotated[Path | None, typer.Option("--out", help="Write JSON lines to a file instead of stdout.")] = None,
+) -> None:
+    """Print or write the problems or documents that a configuration draws, as JSON lines."""
+    _guard(lambda: _data(config, settings, count, split, out))
+
+
+# ------------------------------------------------------------------------------------------ what they do
+
+
+def _guard(command: Callable[[], None]) -> None:
+    """Run a command; turn what is not our mistake into one line on stderr and its exit code."""
+    try:
+        command()
+    except (RlvrError, TrainingStoppedError) as error:
+        _say(f"error: {error}")
+        raise typer.Exit(error.exit_code) from None
+    except StopRequestedError as error:
+        _say(f"{error}; run the same command again to go on")
+        raise typer.Exit(error.exit_code) from None
+    except KeyboardInterrupt:
+        _say("stopped before there was anything to save")
+        raise typer.Exit(130) from None
+
+
+def _say(message: str) -> None:
+    from rlvr.report.terminal import printable
+
+    print(printable(message.replace("\n", " ")), file=sys.stderr)
+
+
+def _prepare(
+    stage: str, file: Path, run: Path | None, settings: list[str] | None, dry_run: bool
+) -> tuple[StageConfig, Path] | None:
+    """The checked configuration and where to run it; None if checking was all that was asked."""
+    from rlvr.config_file import load
+    from rlvr.preflight import plan
+
+    _, config = load(file, settings or [], stage)
+    path = run or default_run(file)
+    if dry_run:
+        _print_plan(stage, config, plan(config, starting=False), json=False)
+        return None
+    for warning in plan(config, starting=True).warnings:
+        _say(f"warning: {warning}")
+    return config, path
+
+
+def _train(stage: str, file: Path, run: Path | None, settings: list[str] | None, fresh: bool, dry_run: bool) -> None:
+    prepared = _prepare(stage, file, run, settings, dry_run)
+    if prepared is None:
+        return
+    from rlvr.runtime.run_dir import open_run
+
+    config: Any = prepared[0]
+    directory = open_run(prepared[1], config, fresh=fresh)
+    if directory.finished(config.train.max_steps):
+        _say(f"{directory.path} is finished ({config.train.max_steps} steps); --fresh starts anew")
+    else:
+        from rlvr.stages import pretrain, rl, sft
+
+        run_stage: Callable[[Any, RunDirectory], None] = {"pretrain": pretrain.run, "sft": sft.run, "rl": rl.run}[stage]
+        run_stage(config, directory)
+    print(directory.path)
+
+
+def _evaluate(
+    file: Path, run: Path | None, settings: list[str] | None, fresh: bool, dry_run: bool, as_json: bool
+) -> None:
+    import json
+
+    prepared = _prepare("eval", file, run, settings, dry_run)
+    if prepared is None:
+        return
+    from rlvr.runtime.run_dir import open_run
+
+    config: Any = prepared[0]
+    directory = open_run(prepared[1], config, fresh=fresh)
+    result = directory.path / "eval.json"
+    if result.exists():
+        _say(f"{directory.path} is finished; --fresh evaluates anew")
+    else:
+        from rlvr.stages import evaluate
+
+        evaluate.run(config, directory)
+    if as_json:
+        print(json.dumps(json.loads(result.read_text(encoding="utf-8"))))
+    else:
+        from rlvr.report.runs import open_finished
+        from rlvr.report.terminal import comparison
+        from rlvr.runtime.progress import console
+
+        console().print(comparison([open_finished(directory.path)]))
+        print(directory.path)
+
+
+def default_run(file: Path) -> Path:
+    """``runs/<name>``: the file's path below a folder named configs, else its bare name."""
+    parts = file.with_suffix("").parts
+    below = parts[len(parts) - parts[::-1].index("configs") :] if "configs" in parts[:-1] else parts[-1:]
+    return Path("runs", *below)
+
+
+def _check(file: Path, settings: list[str] | None, as_json: bool) -> None:
+    from rlvr.config_file import load
+    from rlvr.preflight import plan
+
+    stage, config = load(file, settings or [])
+    _print_plan(stage, config, plan(config, starting=False), json=as_json)
+
+
+def _print_plan(stage: str, config: StageConfig, plan: Plan, *, json: bool) -> None:
+    from json import dumps
+
+    from rlvr.config_file import dump
+
+    if json:
+        print(dumps({"stage": stage, "config": config.model_dump(exclude_none=True), **plan.to_json()}))
+        return
+    print(dump(config), end="")
+    _say(f"rlvr {stage}: the configuration is valid")
+    if plan.parameters is not None and plan.memory_bytes is not None:
+        _say(f"parameters: {plan.parameters:,}; memory for weights and optimizer: {plan.memory_bytes / 2**20:,.1f} MiB")
+    for what, tokens in plan.tokens.items():
+        _say(f"tokens, {what}: {tokens:,}")
+    for warning in plan.warnings:
+        _say(f"warning: {warning}")
+
+
+def _inspect(paths: list[Path], step: int | None, count: int) -> None:
+    from rich.console import Console
+
+    from rlvr.report.runs import open_finished
+    from rlvr.report.terminal import comparison, growth, rollouts_view
+
+    console = Console(highlight=False)
+    runs = [open_finished(path) for path in paths]
+    evaluations = [run for run in runs if run.stage == "eval" and run.rows]
+    if evaluations:
+        console.print(comparison(evaluations))
+    for run in runs:
+        if run.stage == "rl" and (view := growth(run)) is not None:
+            console.print(view)
+    for run in runs:
+        steps = run.rollout_steps()
+        if count and (steps or step is not None):
+            console.print(rollouts_view(run, step if step is not None else steps[-1], count), soft_wrap=True)
+
+
+def _data(file: Path, settings: list[str] | None, count: int, split: str, out: Path | None) -> None:
+    from json import dumps
+
+    from rlvr.config_file import load
+    from rlvr.corpus import draw_rows
+    from rlvr.runtime.files import write_jsonl
+
+    if split not in ("train", "test"):
+        raise RlvrError("--split", "unknown split", got=split, allowed="train, test")
+    _, config = load(file, settings or [])
+    rows = draw_rows(config, split, count)  # type: ignore[arg-type]
+    if out is None:
+        for row in rows:
+            print(dumps(row, ensure_ascii=False))
+        return
+    if not out.parent.is_dir():
+        raise RlvrError(f"--out {out}", "its folder does not exist", remedy="make it first")
+    write_jsonl(out, rows)
+    print(out)

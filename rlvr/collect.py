@@ -1,0 +1,132 @@
+"""Problems in, scored groups of rollouts out. RL and evaluation both collect here, so what is evaluated is what is
+trained."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from transformers import PreTrainedModel
+
+from rlvr.config import RewardTable, SamplingConfig, TaskConfig
+from rlvr.models.tokenizer import Codec
+from rlvr.rewards import RewardSum
+from rlvr.rollout import ENGINES
+from rlvr.rollout.engine import Engine
+from rlvr.runtime.seeding import derive
+from rlvr.tasks import make_task
+from rlvr.tasks.task import Task
+from rlvr.types import Completion, Group, Metrics, Problem, Request, Rollout, Sampling, StopReason
+
+
+@dataclass(frozen=True, kw_only=True)
+class Collector:
+    """All that turns problems into scored rollouts."""
+
+    task: Task
+    reward: RewardSum
+    engine: Engine
+    codec: Codec
+    sampling: Sampling
+    seed: int
+
+    def collect(self, problems: Sequence[Problem], *, group_size: int, purpose: str, step: int) -> list[Group]:
+        """One group of ``group_size`` sampled rollouts for each problem, in order.
+
+        Rollout j of problem i draws from a generator of (seed, purpose, step, i, j).
+        """
+        return self._collect(problems, group_size, self.sampling, purpose, step)
+
+    def collect_greedy(self, problems: Sequence[Problem]) -> list[Group]:
+        """The most likely rollout, token by token, for each problem, as a group of one."""
+        return self._collect(problems, 1, replace(self.sampling, temperature=0.0), "greedy", 0)
+
+    def _collect(
+        self, problems: Sequence[Problem], group_size: int, sampling: Sampling, purpose: str, step: int
+    ) -> list[Group]:
+        prompts = [self.codec.prompt(problem.question) for problem in problems]
+        requests = [
+            Request(
+                prompt_ids=ids,
+                seeds=[derive(self.seed, purpose, step, problem.index, j) for j in range(group_size)],
+            )
+            for problem, ids in zip(problems, self.codec.prompts_ids(prompts), strict=True)
+        ]
+        completions = self.engine.generate(requests, sampling)
+        return [
+            [self._score(problem, prompt, completion) for completion in group]
+            for problem, prompt, group in zip(problems, prompts, completions, strict=True)
+        ]
+
+    def _score(self, problem: Problem, prompt: str, completion: Completion) -> Rollout:
+        text = self.codec.text(completion.token_ids)
+        components = self.reward.components(problem, text, self.task.final_answer(text))
+        return Rollout(
+            problem=problem,
+            prompt=prompt,
+            completion=completion,
+            text=text,
+            mode=self.task.mode_of(text),
+            rewards=components,
+            reward=self.reward.total(components),
+            correct=self.reward.correct(components),
+        )
+
+
+def make_collector(
+    model: PreTrainedModel, codec: Codec, *, task: TaskConfig, reward: RewardTable, rollout: SamplingConfig, seed: int
+) -> Collector:
+    """A collector of rollouts of a model, as the configuration says."""
+    engine = ENGINES[rollout.engine](model, stop_ids=codec.stop_ids, pad_id=codec.pad_id, batch_size=rollout.batch_size)
+    sampling = Sampling(
+        max_new_tokens=rollout.max_new_tokens, min_new_tokens=rollout.min_new_tokens, temperature=rollout.temperature
+    )
+    return Collector(
+        task=make_task(task, seed), reward=RewardSum(reward), engine=engine, codec=codec, sampling=sampling, seed=seed
+    )
+
+
+def rollout_metrics(groups: Sequence[Group]) -> Metrics:
+    """What a step's rollouts were like: rewards, lengths, and each mode's probability, accuracy and advantage."""
+    rollouts = [rollout for group in groups for rollout in group]
+    count = len(rollouts)
+    row: Metrics = {"reward/mean": sum(rollout.reward for rollout in rollouts) / count}
+    for name in rollouts[0].rewards:
+        row[f"reward/{name}"] = sum(rollout.rewards[name] for rollout in rollouts) / count
+    row["rollout/length_mean"] = sum(rollout.length for rollout in rollouts) / count
+    row["rollout/truncated_fraction"] = sum(truncated(rollout) for rollout in rollouts) / count
+    row["tokens/rollout"] = sum(rollout.length for rollout in rollouts)
+    for mode in sorted({rollout.mode for rollout in rollouts}):
+        of_mode = [rollout for rollout in rollouts if rollout.mode == mode]
+        row[f"mode/{mode}/probability"] = len(of_mode) / count
+        row[f"mode/{mode}/accuracy"] = sum(rollout.correct for rollout in of_mode) / len(of_mode)
+        row[f"mode/{mode}/length_mean"] = sum(rollout.length for rollout in of_mode) / len(of_mode)
+        known = [rollout.advantage for rollout in of_mode if rollout.advantage is not None]
+        if known:
+            row[f"mode/{mode}/advantage"] = sum(known) / len(known)
+    return row
+
+
+def truncated(rollout: Rollout) -> bool:
+    """Whether a rollout ran out of tokens before it ended."""
+    return rollout.completion.stop_reason is StopReason.LENGTH
+
+
+def to_json(rollout: Rollout) -> dict[str, object]:
+    """A rollout as one line of a rollouts file."""
+    return {
+        "task": rollout.problem.task,
+        "split": rollout.problem.split,
+        "index": rollout.problem.index,
+        "question": rollout.problem.question,
+        "answer": rollout.problem.answer,
+        "prompt": rollout.prompt,
+        "completion": rollout.text,
+        "mode": rollout.mode,
+        "correct": rollout.correct,
+        "reward": rollout.reward,
+        "rewards": rollout.rewards,
+        "advantage": rollout.advantage,
+        "stop_reason": rollout.completion.stop_reason.value,
+        "prompt_ids": rollout.completion.prompt_ids,
+        "token_ids": rollout.completion.token_ids,
+        "logprobs": [round(value, 6) for value in rollout.completion.logprobs],
+    }

@@ -1,0 +1,248 @@
+"""YAML files to configurations: ``extends``, ``--set``, and errors that name file, line, key, value and remedy."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from types import UnionType
+from typing import Any, Union, get_args, get_origin
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from rlvr.config import STAGES, StageConfig, stage_of
+from rlvr.errors import RlvrError, did_you_mean
+
+MAX_BYTES = 1_000_000
+WEIGHT_TABLES = ("reward",)  # replaced whole by a child file: merging weights would change their meaning
+
+
+class _Loader(yaml.SafeLoader):
+    """Safe YAML in which 1e-3 is a number, as in YAML 1.2."""
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"^[-+]?[0-9][0-9_]*(\.[0-9_]*)?[eE][-+]?[0-9]+$"),
+    list("-+0123456789"),
+)
+
+
+def load(path: Path, settings: list[str], stage: str | None = None) -> tuple[str, StageConfig]:
+    """Read a configuration: its parent, the file, then each ``--set KEY=VALUE``; validated for the stage.
+
+    stage None: the stage that the file's keys show. Raises RlvrError for anything wrong with the input.
+    """
+    tree, lines = _read_with_parents(path, ())
+    for setting in settings:
+        _apply(tree, setting)
+    shown = stage_of(tree)
+    stage = stage or shown
+    try:
+        return stage, STAGES[stage].model_validate(tree)
+    except ValidationError as error:
+        raise _explain(error, STAGES[stage], path, lines, stage, shown) from None
+
+
+def dump(config: StageConfig) -> str:
+    """The fully resolved configuration as YAML that loads again. Keys without a value (None) are left out."""
+    return yaml.safe_dump(config.model_dump(exclude_none=True), sort_keys=False, allow_unicode=True)
+
+
+def differences(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> list[str]:
+    """``key: old -> new`` for every leaf in which two resolved configurations differ."""
+    found = []
+    for key in [*old, *(k for k in new if k not in old)]:
+        a, b = old.get(key), new.get(key)
+        if isinstance(a, dict) and isinstance(b, dict):
+            found += differences(a, b, f"{prefix}{key}.")
+        elif a != b:
+            found.append(f"{prefix}{key}: {a} -> {b}")
+    return found
+
+
+# -------------------------------------------------------------------------------------------------- reading
+
+
+def _read_with_parents(path: Path, children: tuple[Path, ...]) -> tuple[dict[str, Any], dict[str, str]]:
+    """The merged tree of a file and its parents, and where each key stands (``file:line``)."""
+    if path.resolve() in children:
+        raise RlvrError(str(path), "extends itself", remedy="break the circle of extends")
+    tree, lines = _read(path)
+    parent = tree.pop("extends", None)
+    if parent is None:
+        return tree, lines
+    if not isinstance(parent, str):
+        raise RlvrError(f"{path}: extends", "must be one file", got=parent)
+    base, base_lines = _read_with_parents(path.parent / parent, (*children, path.resolve()))
+    return _merge(base, tree), {**base_lines, **lines}
+
+
+def _merge(base: dict[str, Any], child: dict[str, Any]) -> dict[str, Any]:
+    """Sections are merged key by key; tables of weights, and a task of another name, are replaced whole."""
+    merged = dict(base)
+    for key, value in child.items():
+        old = base.get(key)
+        other_name = key == "task" and isinstance(value, dict) and value.get("name", _name(old)) != _name(old)
+        if isinstance(value, dict) and isinstance(old, dict) and key not in WEIGHT_TABLES and not other_name:
+            merged[key] = {**old, **value}
+        else:
+            merged[key] = value
+    return merged
+
+
+def _name(section: Any) -> Any:
+    return section.get("name") if isinstance(section, dict) else None
+
+
+def _read(path: Path) -> tuple[dict[str, Any], dict[str, str]]:
+    text = read_text(path, MAX_BYTES)
+    lines: dict[str, str] = {}
+    try:
+        loader = _Loader(text)
+        try:
+            node = loader.get_single_node()
+            _refuse_surprises(node, path, "", lines)
+            tree = loader.construct_document(node) if node is not None else None
+        finally:
+            loader.dispose()
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f"{path}:{mark.line + 1}" if mark else str(path)
+        what = getattr(error, "problem", None) or str(error).splitlines()[0]
+        raise RlvrError(where, f"not plain YAML: {what}", remedy="write plain keys and values") from None
+    except RecursionError:
+        raise RlvrError(str(path), "is nested too deeply", remedy="write at most a few levels") from None
+    except ValueError as error:
+        raise RlvrError(str(path), f"holds a value that YAML cannot read: {error}") from None
+    if tree is None:
+        raise RlvrError(str(path), "is empty", remedy="see configs/quickstart for examples")
+    if not isinstance(tree, dict) or not all(isinstance(key, str) for key in tree):
+        raise RlvrError(str(path), "must be a mapping of keys to values", got=tree)
+    return tree, lines
+
+
+def read_text(path: Path, max_bytes: int | None = None) -> str:
+    """The text of a file that the user named; RlvrError says why it cannot be read."""
+    try:
+        if max_bytes is not None and path.stat().st_size > max_bytes:
+            raise RlvrError(str(path), f"is larger than {max_bytes} bytes, too large for this kind of file")
+        return path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        near = did_you_mean(path.name, [p.name for p in path.parent.iterdir()]) if path.parent.is_dir() else ""
+        raise RlvrError(str(path), "no such file", remedy=near or "check the path") from None
+    except UnicodeDecodeError as error:
+        raise RlvrError(str(path), f"is not UTF-8 text (byte {error.start})") from None
+    except OSError as error:
+        raise RlvrError(str(path), f"cannot be read: {error.strerror}") from None
+
+
+def _refuse_surprises(node: yaml.Node | None, path: Path, prefix: str, lines: dict[str, str]) -> None:
+    """Refuse duplicate keys and aliases, and note the line of every key."""
+    seen: set[int] = set()
+
+    def walk(node: yaml.Node, prefix: str) -> None:
+        if id(node) in seen:
+            raise RlvrError(
+                f"{path}:{node.start_mark.line + 1}", "YAML aliases are not supported", remedy="write the value out"
+            )
+        seen.add(id(node))
+        if isinstance(node, yaml.SequenceNode):
+            for index, item in enumerate(node.value):
+                walk(item, f"{prefix}{index}.")
+        elif isinstance(node, yaml.MappingNode):
+            for key, value in node.value:
+                name, where = f"{prefix}{key.value}", f"{path}:{key.start_mark.line + 1}"
+                if name in lines:
+                    raise RlvrError(where, f"{name}: given twice", remedy=f"keep one (the first: {lines[name]})")
+                lines[name] = where
+                walk(value, f"{name}.")
+
+    if node is not None:
+        walk(node, prefix)
+
+
+def _apply(tree: dict[str, Any], setting: str) -> None:
+    """Set one ``a.b=VALUE``; the value is read as YAML."""
+    key, equals, text = setting.partition("=")
+    if not equals or not key:
+        raise RlvrError("--set", "must look like section.key=VALUE", got=setting)
+    try:
+        value = yaml.load(text, Loader=_Loader)  # noqa: S506 - a SafeLoader
+    except yaml.YAMLError:
+        raise RlvrError(f"--set {key}", "the value is not plain YAML", got=text) from None
+    *sections, last = key.split(".")
+    for section in sections:
+        if not isinstance(tree.setdefault(section, {}), dict):
+            raise RlvrError(f"--set {key}", f"{section} is not a section", got=tree[section])
+        tree[section] = dict(tree[section])
+        tree = tree[section]
+    tree[last] = value
+
+
+# --------------------------------------------------------------------------------------------------- errors
+
+
+def _explain(
+    error: ValidationError, model: type[BaseModel], path: Path, lines: dict[str, str], stage: str, shown: str
+) -> RlvrError:
+    """The first of pydantic's errors in our words."""
+    errors = error.errors(include_url=False)
+    first = errors[0]
+    known, location = _locate(model, first["loc"])
+    name = ".".join(str(part) for part in location)
+    where = f"{lines.get(name) or next((w for k, w in lines.items() if name.startswith(k + '.')), path)}: {name}"
+    more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
+    if stage != shown and first["type"] in ("extra_forbidden", "missing"):
+        more += f"; by its keys this file is for: rlvr {shown}"
+    kind, got = first["type"], first.get("input")
+    if kind == "extra_forbidden":
+        guess = did_you_mean(str(location[-1]), known)
+        prefix = ".".join(str(part) for part in (*location[:-1], ""))
+        guess = guess.replace("Did you mean ", f"Did you mean {prefix}")
+        return RlvrError(where, "unknown key", remedy=(guess + more).strip(), allowed=", ".join(sorted(known)))
+    if kind in ("union_tag_invalid", "literal_error"):
+        context = first.get("ctx", {})
+        allowed = str(context.get("expected_tags") or context.get("expected")).replace("'", "").replace(" or ", ", ")
+        value = got.get("name") if kind == "union_tag_invalid" and isinstance(got, dict) else got
+        return RlvrError(
+            where,
+            "unknown value",
+            got=value,
+            allowed=allowed,
+            remedy=(did_you_mean(str(value), allowed.split(", ")) + more).strip() or None,
+        )
+    if kind == "missing":
+        return RlvrError(where, "is missing", remedy=f"set it in the file or with --set {name}=VALUE{more}")
+    if kind == "value_error":
+        return RlvrError(where.rstrip(": "), first["msg"].removeprefix("Value error, ") + more)
+    message = first["msg"][0].lower() + first["msg"][1:]
+    return RlvrError(where, message, got=got, remedy=more.strip() or None)
+
+
+def _locate(model: type[BaseModel], loc: tuple[int | str, ...]) -> tuple[list[str], list[int | str]]:
+    """The keys allowed at the end of an error's location, and the location without pydantic's union tags."""
+    location: list[int | str] = []
+    current: Any = model
+    known: list[str] = []
+    for part in loc:
+        members = _models(current)
+        tagged = [m for m in members if len(members) > 1 and part in get_args(m.model_fields["name"].annotation)]
+        if tagged:
+            current = tagged[0]
+            continue
+        location.append(part)
+        fields = members[0].model_fields if members else {}
+        known = list(fields)
+        if part in fields:
+            current = fields[str(part)].annotation
+    return known, location
+
+
+def _models(annotation: Any) -> list[type[BaseModel]]:
+    """The sections that an annotation may hold."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    if get_origin(annotation) in (Union, UnionType, list) or hasattr(annotation, "__metadata__"):
+        return [model for argument in get_args(annotation) for model in _models(argument)]
+    return []

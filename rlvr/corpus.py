@@ -1,0 +1,110 @@
+"""Documents out of tasks and text files: what pretraining and SFT learn, and what a tokenizer is built from."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from rlvr.config import DataConfig, DocumentStageConfig, EvalConfig, Mixture, RlConfig, StageConfig, TaskConfig
+from rlvr.data.documents import DocumentSource, mix
+from rlvr.data.text import TextFile
+from rlvr.errors import RlvrError, did_you_mean
+from rlvr.runtime.seeding import generator
+from rlvr.tasks import make_task
+from rlvr.tasks.task import Task
+from rlvr.types import Document, Split
+
+
+@dataclass(frozen=True, kw_only=True)
+class Corpus:
+    """The documents of a ``data`` section.
+
+    document: (split, index) -> Document. tasks, files: what they are drawn from.
+    """
+
+    document: DocumentSource
+    tasks: list[Task] = field(default_factory=list)
+    files: list[TextFile] = field(default_factory=list)
+
+    def texts(self) -> Iterator[str]:
+        """Texts that hold every token that can occur, for building a tokenizer."""
+        for task in self.tasks:
+            yield from task.alphabet()
+        for file in self.files:
+            yield from file.texts()
+        for index in range(256):
+            document = self.document("train", index)
+            yield f"{document.prompt} {document.response}"
+
+
+def make_corpus(data: DataConfig, task: TaskConfig | None, seed: int) -> Corpus:
+    """The corpus of a ``data`` section; ``task`` is the stage's own, whose modes ``data.mixture`` weighs.
+
+    Raises RlvrError for a mode that a task does not have and for weights that are all zero.
+    """
+    if data.mixture is not None:
+        assert task is not None
+        made = make_task(task, seed)
+        return Corpus(document=task_documents(made, data.mixture, seed, "data.mixture"), tasks=[made])
+    sources, weights, tasks, files = [], [], [], []
+    for number, source in enumerate(data.sources or []):
+        # Two sources of one kind draw different documents: each has a seed of its own.
+        own = seed if number == 0 else generator(seed, "source", number).getrandbits(63)
+        if source.task is not None and source.mixture is not None:
+            tasks.append(make_task(source.task, own))
+            sources.append(task_documents(tasks[-1], source.mixture, own, f"data.sources.{number}.mixture"))
+        elif source.text is not None:
+            files.append(TextFile(source.text, source.block, own))
+            sources.append(files[-1].document)
+        weights.append(source.weight)
+    return Corpus(document=mix(sources, weights, seed), tasks=tasks, files=files)
+
+
+def task_documents(task: Task, mixture: Mixture, seed: int, where: str) -> DocumentSource:
+    """Documents of a task: problem number i, answered in a mode drawn by weight."""
+    for mode in mixture:
+        if mode not in task.modes:
+            raise RlvrError(
+                f"{where}.{mode}",
+                f"task {task.name} has no such mode",
+                allowed=", ".join(task.modes),
+                remedy=did_you_mean(mode, task.modes) or None,
+            )
+    if not sum(mixture.values()) > 0:
+        raise RlvrError(where, "all weights are zero", got=dict(mixture), remedy="give one mode a weight above 0")
+    modes, weights = list(mixture), list(mixture.values())
+
+    def document(split: Split, index: int) -> Document:
+        problem = task.problem(split, index)
+        rng = generator(seed, "document", task.name, split, index)
+        mode = rng.choices(modes, weights)[0]
+        response = task.respond(problem, mode, rng)
+        return Document(source=task.name, mode=mode, prompt=problem.question, response=response)
+
+    return document
+
+
+def take(document: DocumentSource, split: Split, count: int, start: int = 0) -> list[Document]:
+    """``count`` documents from number ``start`` on."""
+    return [document(split, index) for index in itertools.islice(itertools.count(start), count)]
+
+
+def draw_rows(config: StageConfig, split: Split, count: int) -> list[dict[str, object]]:
+    """The first ``count`` documents (pretrain, sft) or problems (rl, eval) of a configuration, as JSON rows.
+
+    Both have question and answer, so that what is written can be read again by the task ``problems``.
+    """
+    if isinstance(config, DocumentStageConfig):
+        document = make_corpus(config.data, config.task, config.seed).document
+        return [
+            {"question": d.prompt, "answer": d.response, "mode": d.mode, "source": d.source}
+            for d in take(document, split, count)
+        ]
+    assert isinstance(config, RlConfig | EvalConfig)
+    task = make_task(config.task, config.seed)
+    problems = [task.problem(split, index) for index in range(min(count, task.size(split) or count))]
+    return [
+        {"question": p.question, "answer": p.answer, "task": p.task, "split": p.split, "index": p.index, **p.metadata}
+        for p in problems
+    ]

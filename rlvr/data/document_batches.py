@@ -1,0 +1,76 @@
+"""Documents as the batches of one update after another."""
+
+from typing import Any
+
+import torch
+
+from rlvr.data.batching import to_batches
+from rlvr.data.documents import DocumentSource
+from rlvr.data.text import to_samples
+from rlvr.errors import RlvrError
+from rlvr.models.tokenizer import Codec
+from rlvr.types import Sample, StepData
+
+AT_ONCE = 64
+"""Documents that are made and tokenized together."""
+
+
+class DocumentBatches:
+    """A batch source: training documents in order, as many to an update as fit into ``batch_tokens`` tokens.
+
+    whole: every token of a document is trained, not the response alone.
+    longest: most tokens a document may have; RlvrError names a longer one.
+    budget: padded tokens in one batch.
+    """
+
+    def __init__(
+        self,
+        document: DocumentSource,
+        codec: Codec,
+        *,
+        whole: bool,
+        longest: int,
+        batch_tokens: int,
+        budget: int,
+        device: torch.device,
+    ) -> None:
+        self._document, self._codec, self._whole, self._longest = document, codec, whole, longest
+        self._batch_tokens, self._budget, self._device = batch_tokens, budget, device
+        self._next = 0
+        self._ready: dict[int, Sample] = {}
+
+    def next_step(self, step: int) -> StepData:
+        """Documents from the next one on; always at least one."""
+        samples = [self._sample(self._next)]
+        tokens = len(samples[0].token_ids)
+        self._next += 1
+        while tokens + len((sample := self._sample(self._next)).token_ids) <= self._batch_tokens:
+            samples.append(sample)
+            tokens += len(sample.token_ids)
+            self._next += 1
+        self._ready = {number: sample for number, sample in self._ready.items() if number >= self._next}
+        batches = to_batches(samples, budget=self._budget, pad_id=self._codec.pad_id, device=self._device)
+        return StepData(batches=batches, metrics={"tokens/documents": tokens, "data/documents": len(samples)})
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"next_document": self._next}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self._next = state["next_document"]
+
+    def _sample(self, number: int) -> Sample:
+        if number not in self._ready:
+            numbers = range(number, number + AT_ONCE)
+            documents = [self._document("train", n) for n in numbers]
+            made = to_samples(documents, self._codec, whole=self._whole)
+            self._ready |= dict(zip(numbers, made, strict=True))
+            for n, document, sample in zip(numbers, documents, made, strict=True):
+                if len(sample.token_ids) > self._longest:
+                    raise RlvrError(
+                        f"document {n} of {document.source}",
+                        "is longer than the model's positions",
+                        got=f"{len(sample.token_ids)} tokens",
+                        allowed=f"at most {self._longest}",
+                        remedy="shorten the task or the block, or raise model.max_positions",
+                    )
+        return self._ready[number]

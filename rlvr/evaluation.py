@@ -1,0 +1,122 @@
+"""What a model can do: accuracy, pass@k, modes, length, loss, each with its uncertainty."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from transformers import PreTrainedModel
+
+from rlvr.collect import Collector, make_collector, truncated
+from rlvr.config import DocumentStageConfig, RlConfig
+from rlvr.data.batching import collate, split_by_tokens
+from rlvr.models.tokenizer import Codec
+from rlvr.runtime import signals
+from rlvr.statistics import effective_count, pass_at_k, wilson
+from rlvr.train.losses import cross_entropy
+from rlvr.types import Group, Metrics, Sample, Split
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluation:
+    """Metrics by name, and the rollouts that they were measured on: sampled groups, then one greedy group a problem."""
+
+    metrics: Metrics
+    sampled: list[Group]
+    greedy: list[Group]
+
+
+def evaluate(collector: Collector, *, problems: int, samples: int, split: Split, step: int = 0) -> Evaluation:
+    """Sampled and greedy answers to the first problems of a split, the same problems at every step.
+
+    problems: how many, or fewer if the split has fewer.
+    """
+    count = min(problems, collector.task.size(split) or problems)
+    chosen = [collector.task.problem(split, index) for index in range(count)]
+    sampled = collector.collect(chosen, group_size=samples, purpose="eval", step=step)
+    greedy = collector.collect_greedy(chosen)
+    return Evaluation(metrics=accuracy_metrics(collector.task.name, sampled, greedy), sampled=sampled, greedy=greedy)
+
+
+def scheduled(config: DocumentStageConfig | RlConfig, model: PreTrainedModel, codec: Codec) -> Callable[[int], Metrics]:
+    """The evaluation while training: metrics every ``eval.every`` steps and after the last, else none."""
+    section, task = config.eval, config.task
+    if section is None or task is None:
+        return lambda step: {}
+    collector = make_collector(model, codec, task=task, reward=config.reward, rollout=config.rollout, seed=config.seed)
+
+    def measure(step: int) -> Metrics:
+        if step % section.every and step != config.train.max_steps:
+            return {}
+        start = time.perf_counter()
+        result = evaluate(collector, problems=section.problems, samples=section.samples, split="test", step=step)
+        return {**result.metrics, "time/eval_seconds": time.perf_counter() - start}
+
+    return measure
+
+
+def accuracy_metrics(task: str, sampled: Sequence[Group], greedy: Sequence[Group]) -> Metrics:
+    """``eval/<task>/…``: each share with its 95 % Wilson interval (``…_low``, ``…_high``).
+
+    Samples of one problem are not independent, so the interval counts them by their design effect.
+    """
+    prefix = f"eval/{task}"
+    row: Metrics = {}
+    rollouts = [rollout for group in sampled for rollout in group]
+    samples = len(sampled[0])
+    row[f"{prefix}/problems"], row[f"{prefix}/samples"] = len(sampled), samples
+    row |= _share(f"{prefix}/accuracy", [[rollout.correct for rollout in group] for group in sampled])
+    row |= _share(f"{prefix}/greedy_accuracy", [[rollout.correct for rollout in group] for group in greedy])
+    k = 1
+    while k <= samples:
+        passes = [pass_at_k(samples, sum(rollout.correct for rollout in group), k) for group in sampled]
+        row[f"{prefix}/pass@{k}"] = sum(passes) / len(passes)
+        k *= 2
+    row[f"{prefix}/reward_mean"] = sum(rollout.reward for rollout in rollouts) / len(rollouts)
+    row[f"{prefix}/length_mean"] = sum(rollout.length for rollout in rollouts) / len(rollouts)
+    row[f"{prefix}/truncated_fraction"] = sum(truncated(rollout) for rollout in rollouts) / len(rollouts)
+    for mode in sorted({rollout.mode for rollout in rollouts}):
+        row |= _share(f"{prefix}/mode/{mode}/probability", [[r.mode == mode for r in group] for group in sampled])
+        of_mode = [[r.correct for r in group if r.mode == mode] for group in sampled]
+        row |= _share(f"{prefix}/mode/{mode}/accuracy", [outcomes for outcomes in of_mode if outcomes])
+        row[f"{prefix}/mode/{mode}/greedy_probability"] = sum(r.mode == mode for g in greedy for r in g) / len(greedy)
+    return row
+
+
+def _share(name: str, groups: Sequence[Sequence[bool]]) -> Metrics:
+    share = sum(map(sum, groups)) / sum(map(len, groups))
+    low, high = wilson(share, effective_count(groups))
+    return {name: share, f"{name}_low": low, f"{name}_high": high}
+
+
+@torch.inference_mode()
+def document_metrics(
+    model: PreTrainedModel, samples: list[Sample], *, pad_id: int, budget: int, vocab_size: int
+) -> Metrics:
+    """``eval/documents/…``: loss in nats a token, and what it says about the space that is left to search.
+
+    perplexity: exp(loss), "choices per token". log10_search_space: of all texts of the mean trained length T over V
+    tokens, T log10 V. log10_choices: of those the model still has to choose among, T log10 perplexity.
+    """
+    total, count = 0.0, 0
+    for part in split_by_tokens(samples, budget):
+        signals.check()
+        output = cross_entropy(model, collate(part, pad_id, model.device))
+        total += float(output.loss_sum)
+        count += sum(sum(sample.loss_mask) for sample in part)
+    loss, length = total / count, count / len(samples)
+    return {
+        "eval/documents/loss": loss,
+        "eval/documents/perplexity": math.exp(loss),
+        "eval/documents/length_mean": length,
+        "eval/documents/log10_search_space": length * math.log10(vocab_size),
+        "eval/documents/log10_choices": length * loss / math.log(10),
+    }
+
+
+def with_perplexity(row: Metrics) -> Metrics:
+    """The row with ``train/perplexity``, exp of a loss that is a cross-entropy: choices per token."""
+    return {**row, "train/perplexity": math.exp(min(row["train/loss"], 700.0))}

@@ -1,0 +1,1 @@
+"""Models: from scratch or pretrained, their tokenizers and their log-probabilities."""

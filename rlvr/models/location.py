@@ -1,0 +1,85 @@
+"""What ``model:`` names: a run directory, a checkpoint or Hugging Face directory, a GGUF file or a hub name. No torch."""
+
+import json
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from rlvr.errors import RlvrError
+
+MAX_HEADER_BYTES = 100_000_000  # the bound that the safetensors library sets itself
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelLocation:
+    """Where weights are: a directory, a GGUF file (``path`` is its folder, ``file`` its name) or a hub name."""
+
+    kind: Literal["directory", "gguf", "hub"]
+    path: str
+    file: str | None = None
+
+
+def locate(model: str) -> ModelLocation | None:
+    """Find what a ``model:`` value names; None if it looks like a local path at which nothing is yet.
+
+    Raises RlvrError for a path that exists and holds no model.
+    """
+    path = Path(model)
+    if path.is_file():
+        if path.suffix != ".gguf":
+            raise RlvrError(
+                "model", "is a file, but not a GGUF file", got=model, remedy="give a directory or a .gguf file"
+            )
+        return ModelLocation(kind="gguf", path=str(path.parent), file=path.name)
+    if path.is_dir():
+        return ModelLocation(kind="directory", path=str(_directory(path)))
+    looks_local = path.is_absolute() or model.startswith((".", "~", "runs/")) or model.count("/") != 1
+    if looks_local or Path(path.parts[0]).is_dir():
+        return None
+    return ModelLocation(kind="hub", path=model)
+
+
+def _directory(path: Path) -> Path:
+    """The directory that holds the weights: the path itself or its newest checkpoint."""
+    latest = path / "checkpoints" / "latest"
+    if (path / "config.yaml").exists():
+        if not latest.exists():
+            raise RlvrError(
+                "model", "is a run without a checkpoint yet", got=str(path), remedy="let that run reach one"
+            )
+        path = path / "checkpoints" / latest.read_text(encoding="utf-8").strip()
+    if not (path / "config.json").is_file():
+        raise RlvrError("model", "is a directory without config.json", got=str(path), remedy="give a model's directory")
+    if not list(path.glob("*.safetensors")):
+        raise RlvrError(
+            "model",
+            "is a directory without weights in *.safetensors",
+            got=str(path),
+            remedy="save the model with safetensors (pickled weights are never read)",
+        )
+    return path
+
+
+def count_parameters(location: ModelLocation) -> int | None:
+    """Parameters in a directory's safetensors files, read from their headers alone; None for other kinds."""
+    if location.kind != "directory":
+        return None
+    total = 0
+    for file in Path(location.path).glob("model*.safetensors"):
+        with file.open("rb") as stream:
+            raw = stream.read(8)
+            length = struct.unpack("<Q", raw)[0] if len(raw) == 8 else MAX_HEADER_BYTES + 1
+            if length > MAX_HEADER_BYTES:
+                raise RlvrError(str(file), "is not a safetensors file: its header is damaged")
+            try:
+                header = json.loads(stream.read(length))
+            except ValueError:
+                raise RlvrError(str(file), "is not a safetensors file: its header is damaged") from None
+        for name, tensor in header.items():
+            if name != "__metadata__":
+                size = 1
+                for dimension in tensor["shape"]:
+                    size *= dimension
+                total += size
+    return total

@@ -1,0 +1,83 @@
+"""Loading and saving models as plain Hugging Face directories: safetensors only, no remote code."""
+
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers.utils import logging as transformers_logging
+
+from rlvr.config import PromptConfig
+from rlvr.errors import MissingExtraError, RlvrError
+from rlvr.models.location import ModelLocation, locate
+from rlvr.models.tokenizer import Codec, make_codec
+
+transformers_logging.disable_progress_bar()
+transformers_logging.set_verbosity_error()
+
+
+def load_model(name: str, prompt: PromptConfig, device: torch.device) -> tuple[PreTrainedModel, Codec]:
+    """The causal language model that ``model:`` names, in float32 on a device with dropout off, and its codec.
+
+    Dropout stays off in every stage: the sampler and the trainer must be the same policy.
+    Raises RlvrError if there is no model of a kind that transformers knows.
+    """
+    location = locate(name)
+    if location is None:
+        raise RlvrError(
+            "model", "no such file or directory", got=name, remedy="run the stage that makes it, or mend the path"
+        )
+    options: dict[str, str] = {"gguf_file": location.file} if location.file else {}
+    if location.kind == "gguf":
+        _need_gguf()
+    model, tokenizer = _load(location, options)
+    generation = model.generation_config.eos_token_id if model.generation_config is not None else None
+    stops = generation if isinstance(generation, list) else [generation]
+    model.to(device)  # type: ignore[arg-type]
+    model.eval()
+    return model, make_codec(tokenizer, prompt, [i for i in stops if i is not None])
+
+
+def _load(location: ModelLocation, options: dict[str, str]) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    try:
+        model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(
+            location.path, dtype=torch.float32, use_safetensors=True, trust_remote_code=False, **options
+        )
+        tokenizer = AutoTokenizer.from_pretrained(location.path, trust_remote_code=False, **options)
+    except (OSError, ValueError, KeyError, SafetensorError) as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise RlvrError("model", f"cannot be loaded: {reason}", got=location.path) from error
+    if location.kind == "gguf":
+        model = _dequantized(model)
+    return model, tokenizer
+
+
+def _dequantized(model: PreTrainedModel) -> PreTrainedModel:
+    """The same weights in a model whose configuration no longer says that they are quantized."""
+    config = model.config
+    if hasattr(config, "quantization_config"):
+        del config.quantization_config
+    plain: PreTrainedModel = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
+    plain.load_state_dict(model.state_dict())
+    return plain
+
+
+def _need_gguf() -> None:
+    try:
+        import gguf  # noqa: F401
+    except ImportError:
+        raise MissingExtraError("model", "gguf", "gguf") from None
+
+
+def save_model(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
+    """Write model.safetensors, config.json and the tokenizer, to be loaded anywhere by transformers."""
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+
+
+def restore_weights(model: PreTrainedModel, folder: Path) -> None:
+    """Copy the weights of a checkpoint of ours into a model of the same shape, in place."""
+    saved = AutoModelForCausalLM.from_pretrained(
+        folder, dtype=torch.float32, use_safetensors=True, trust_remote_code=False
+    )
+    model.load_state_dict(saved.state_dict())

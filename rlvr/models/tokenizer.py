@@ -1,0 +1,116 @@
+"""Text to token ids and back: tokenizers built from text, and the codec that puts questions to a model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
+from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
+
+from rlvr.config import PromptConfig, TokenizerConfig
+from rlvr.errors import RlvrError
+from rlvr.models.vocabulary import BOS, DEFAULT_BPE_SIZE, EOS, PAD, SPECIAL, THINK, UNK, vocabulary
+
+
+def build_tokenizer(config: TokenizerConfig, texts: Iterable[str], max_length: int) -> PreTrainedTokenizerFast:
+    """A tokenizer that knows every token of the texts; it puts <bos> before a text.
+
+    words: one token per word between spaces. characters: one per character. bpe: byte-level pairs, trained.
+    <think> and </think> are single tokens in all of them.
+    """
+    if config.kind == "bpe":
+        raw = _train_bpe(texts, config.vocab_size or DEFAULT_BPE_SIZE)
+    else:
+        known = {piece: index for index, piece in enumerate(vocabulary(config.kind, texts))}
+        raw = Tokenizer(models.WordLevel(known, unk_token=UNK))
+        if config.kind == "words":
+            raw.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+        else:
+            raw.pre_tokenizer, raw.decoder = pre_tokenizers.Split("", "isolated"), decoders.Fuse()
+    raw.add_tokens([AddedToken(tag, special=False, normalized=False) for tag in THINK])
+    raw.post_processor = processors.TemplateProcessing(single=f"{BOS} $A", special_tokens=[(BOS, raw.token_to_id(BOS))])
+    return PreTrainedTokenizerFast(
+        tokenizer_object=raw,
+        pad_token=PAD,
+        bos_token=BOS,
+        eos_token=EOS,
+        unk_token=UNK,
+        padding_side="left",
+        model_max_length=max_length,
+        clean_up_tokenization_spaces=False,
+    )
+
+
+def _train_bpe(texts: Iterable[str], size: int) -> Tokenizer:
+    raw = Tokenizer(models.BPE(unk_token=None))
+    raw.normalizer = normalizers.NFC()
+    raw.pre_tokenizer, raw.decoder = pre_tokenizers.ByteLevel(add_prefix_space=False), decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=size - len(THINK),
+        special_tokens=list(SPECIAL),
+        show_progress=False,
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+    )
+    raw.train_from_iterator(texts, trainer)
+    return raw
+
+
+@dataclass(frozen=True, kw_only=True)
+class Codec:
+    """A tokenizer with the way questions are put to its model.
+
+    stop_ids: tokens that end a response; the first is the one that documents are ended with.
+    chat: questions go through the tokenizer's chat template.
+    """
+
+    tokenizer: PreTrainedTokenizerBase
+    stop_ids: list[int]
+    pad_id: int
+    chat: bool
+    system: str | None = None
+
+    def prompt(self, question: str) -> str:
+        """The text that the model is given for a question, without tokens that the tokenizer adds by itself."""
+        if not self.chat:
+            return question
+        system = [{"role": "system", "content": self.system}] if self.system is not None else []
+        messages = [*system, {"role": "user", "content": question}]
+        return str(self.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True))
+
+    def prompts_ids(self, prompts: list[str]) -> list[list[int]]:
+        """Token ids of each prompt; a chat template has written its own special tokens already."""
+        if not prompts:
+            return []
+        return [list(ids) for ids in self.tokenizer(prompts, add_special_tokens=not self.chat)["input_ids"]]
+
+    def responses_ids(self, responses: list[str]) -> list[list[int]]:
+        """Token ids of each response, without an end token."""
+        if not responses:
+            return []
+        return [list(ids) for ids in self.tokenizer(responses, add_special_tokens=False)["input_ids"]]
+
+    def text(self, token_ids: list[int]) -> str:
+        """The text of a completion, without special tokens."""
+        return str(self.tokenizer.decode(token_ids, skip_special_tokens=True))
+
+
+def make_codec(tokenizer: PreTrainedTokenizerBase, prompt: PromptConfig, extra_stop_ids: Iterable[int] = ()) -> Codec:
+    """The codec of a tokenizer. Raises RlvrError for a chat style without a template or a tokenizer without an end."""
+    templated = bool(getattr(tokenizer, "chat_template", None))
+    if prompt.style == "chat" and not templated:
+        raise RlvrError("prompt.style", "the model's tokenizer has no chat template", got="chat", allowed="auto, plain")
+    chat = templated and prompt.style != "plain"
+    if prompt.system is not None and not chat:
+        raise RlvrError(
+            "prompt.system", "has no effect: the model's tokenizer has no chat template", remedy="remove it"
+        )
+    stop_ids = [i for i in (tokenizer.eos_token_id, *extra_stop_ids) if i is not None]
+    if not stop_ids:
+        raise RlvrError(
+            "model", "its tokenizer has no end-of-text token", remedy="set eos_token in tokenizer_config.json"
+        )
+    pad_id = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else stop_ids[0]
+    return Codec(
+        tokenizer=tokenizer, stop_ids=list(dict.fromkeys(stop_ids)), pad_id=pad_id, chat=chat, system=prompt.system
+    )

@@ -1,0 +1,127 @@
+"""Everything that can be known about a run before it starts, without torch: mistakes, sizes, token counts."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from rlvr.config import DocumentStageConfig, EvalConfig, PretrainConfig, RlConfig, SftConfig, StageConfig, TrainConfig
+from rlvr.corpus import make_corpus
+from rlvr.errors import RlvrError
+from rlvr.gold import check_gold
+from rlvr.models.location import count_parameters, locate
+from rlvr.models.vocabulary import parameter_count, vocabulary_size
+from rlvr.rewards import RewardSum
+from rlvr.tasks import make_task
+from rlvr.types import Split
+
+BYTES = 4
+"""Of one float32 number: weights, gradients and optimizer state are kept in float32."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What a run will take.
+
+    parameters: of the model; None if its weights are not there yet.
+    memory_bytes: of weights, and when training of gradients and optimizer state; activations come on top.
+    tokens: upper bounds, by what they are spent on.
+    """
+
+    parameters: int | None
+    memory_bytes: int | None
+    tokens: dict[str, int]
+    warnings: list[str] = field(default_factory=list)
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def plan(config: StageConfig, *, starting: bool) -> Plan:
+    """Check all that the schema cannot, and add up what the run will take.
+
+    starting: the run is about to start, so its model must be there; else a missing one is a warning.
+    Raises RlvrError for whatever is wrong with the input.
+    """
+    if isinstance(config, PretrainConfig):
+        return _plan_pretrain(config)
+    if isinstance(config, SftConfig):
+        _check_documents(config)
+        return _with_model(config.model, config.train, {"train": _document_tokens(config)}, starting)
+    if isinstance(config, RlConfig):
+        return _plan_rl(config, starting)
+    assert isinstance(config, EvalConfig)
+    return _plan_eval(config, starting)
+
+
+def _plan_pretrain(config: PretrainConfig) -> Plan:
+    corpus = _check_documents(config)
+    parameters = parameter_count(config.model, vocabulary_size(config.tokenizer, corpus.texts()))
+    return Plan(
+        parameters=parameters,
+        memory_bytes=parameters * _bytes_each(config.train),
+        tokens={"train": _document_tokens(config)},
+    )
+
+
+def _check_documents(config: DocumentStageConfig) -> Any:
+    """The corpus, after every source has given a document of each split that is used."""
+    corpus = make_corpus(config.data, config.task, config.seed)
+    corpus.document("train", 0)
+    if config.eval is not None and config.task is not None:
+        make_task(config.task, config.seed).problem("test", 0)
+    return corpus
+
+
+def _plan_rl(config: RlConfig, starting: bool) -> Plan:
+    task, reward = make_task(config.task, config.seed), RewardSum(config.reward)
+    splits: tuple[Split, ...] = ("train",) if config.eval is None else ("train", "test")
+    for split in splits:
+        task.problem(split, 0)
+        check_gold(task, reward, split)
+    rollouts = config.rollout.problems_per_step * config.rollout.group_size
+    tokens = {"rollout (at most)": config.train.max_steps * rollouts * config.rollout.max_new_tokens}
+    return _with_model(config.model, config.train, tokens, starting)
+
+
+def _plan_eval(config: EvalConfig, starting: bool) -> Plan:
+    task = make_task(config.task, config.seed)
+    task.problem(config.eval.split, 0)
+    check_gold(task, RewardSum(config.reward), config.eval.split)
+    if config.data is not None:
+        make_corpus(config.data, config.task, config.seed).document("test", 0)
+    problems = min(config.eval.problems, task.size(config.eval.split) or config.eval.problems)
+    plan = _with_model(
+        config.model,
+        None,
+        {"rollout (at most)": problems * (config.eval.samples + 1) * config.rollout.max_new_tokens},
+        starting,
+    )
+    if problems < config.eval.problems:
+        plan.warnings.append(f"the {config.eval.split} split has {problems} problems; all of them are evaluated")
+    return plan
+
+
+def _with_model(model: str, train: TrainConfig | None, tokens: dict[str, int], starting: bool) -> Plan:
+    location = locate(model)
+    if location is None:
+        if starting:
+            raise RlvrError(
+                "model", "no such file or directory", got=model, remedy="run the stage that makes it, or mend the path"
+            )
+        return Plan(parameters=None, memory_bytes=None, tokens=tokens, warnings=[f"model {model} is not there yet"])
+    parameters = count_parameters(location)
+    memory = None if parameters is None else parameters * _bytes_each(train)
+    return Plan(parameters=parameters, memory_bytes=memory, tokens=tokens)
+
+
+def _bytes_each(train: TrainConfig | None) -> int:
+    """Bytes for one parameter: its weight, and when training its gradient and the optimizer's moments."""
+    if train is None:
+        return BYTES
+    moments = 2 if train.optimizer == "adamw" else int(bool(train.momentum))
+    return BYTES * (2 + moments)
+
+
+def _document_tokens(config: DocumentStageConfig) -> int:
+    return config.train.max_steps * config.train.batch_tokens

@@ -1,0 +1,123 @@
+"""Plain views for the terminal: evaluations side by side, growth of a mode, and rollouts to read."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from rlvr.report.runs import Run, ancestors
+
+WIDTH = 60
+HEIGHT = 8
+BLOCKS = " ▁▂▃▄▅▆▇█"
+
+
+def printable(text: str) -> str:
+    """Text with every control character but line ends made visible, so that it can do nothing to a terminal."""
+    return "".join(c if c == "\n" or c.isprintable() else f"\\x{ord(c):02x}" for c in text)
+
+
+def comparison(runs: Sequence[Run]) -> Table:
+    """Evaluation runs side by side: one column a run, with 95 % intervals."""
+    table = Table(title="evaluation (95 % intervals)", title_justify="left")
+    table.add_column("")
+    for run in runs:
+        table.add_column(Text(f"{run.path.name}\n{run.config['model']}"), justify="right")
+    rows = [run.rows[-1] for run in runs]
+    for name in _measures(rows):
+        table.add_row(_label(name), *(_cell(row, name) for row in rows))
+    made = [sum(parent.seconds() for parent in ancestors(run)) for run in runs]
+    table.add_row("seconds of training behind it", *(f"{seconds:.1f}" for seconds in made))
+    return table
+
+
+def _measures(rows: Sequence[dict[str, float]]) -> list[str]:
+    """The metrics to show, modes first, in the same order for every run."""
+    names = list(dict.fromkeys(name for row in rows for name in row if name.startswith("eval/")))
+    hidden = ("_low", "_high", "/problems", "/samples", "/greedy_probability", "/pass@1")
+    shown = [name for name in names if not name.endswith(hidden)]
+    return sorted(shown, key=lambda name: ("/mode/" not in name, name.endswith("/accuracy") and "/mode/" in name))
+
+
+def _label(name: str) -> str:
+    parts = name.split("/")[1:]
+    if "mode" in parts:
+        mode, what = parts[-2:]
+        return f"P({mode})" if what == "probability" else f"{what} given {mode}"
+    labels = {
+        "accuracy": "accuracy, sampled",
+        "greedy_accuracy": "accuracy, greedy",
+        "length_mean": "mean length (tokens)",
+        "reward_mean": "mean reward",
+        "truncated_fraction": "truncated",
+        "perplexity": "perplexity (choices per token)",
+    }
+    task = "documents: " if parts[0] == "documents" else ""
+    return task + labels.get(parts[-1], parts[-1].replace("_", " "))
+
+
+def _cell(row: dict[str, float], name: str) -> str:
+    if name not in row:
+        return "–"
+    if f"{name}_low" in row:
+        return f"{row[name]:.3f} [{row[f'{name}_low']:.3f}, {row[f'{name}_high']:.3f}]"
+    return f"{row[name]:.4g}"
+
+
+def growth(run: Run) -> RenderableType | None:
+    """How each mode's probability went, step by step; None for runs without modes."""
+    names = sorted(
+        {name for row in run.rows for name in row if name.startswith("mode/") and name.endswith("/probability")}
+    )
+    if not names:
+        return None
+    series = {name.split("/")[1]: [row.get(name, 0.0) for row in run.rows] for name in names}
+    shown = [mode for mode in series if mode != "direct"] or list(series)
+    last = int(run.rows[-1]["step"])
+    charts = [Text(f"P({mode}) while training, steps 1 to {last}, {run.path}\n{chart(series[mode])}") for mode in shown]
+    return Group(*charts)
+
+
+def chart(values: Sequence[float]) -> str:
+    """A bar chart of values in [0, 1], averaged into at most WIDTH columns.
+
+    >>> print(chart([0.0, 0.5, 1.0]).splitlines()[0])
+    1.00 |  █
+    """
+    columns = min(WIDTH, len(values))
+    edges = [round(i * len(values) / columns) for i in range(columns + 1)]
+    means = [sum(values[a:b]) / (b - a) for a, b in pairwise(edges)]
+    lines = []
+    for level in range(HEIGHT, 0, -1):
+        filled = [min(1.0, max(0.0, mean * HEIGHT - (level - 1))) for mean in means]
+        bars = "".join(BLOCKS[round(share * (len(BLOCKS) - 1))] for share in filled)
+        label = {HEIGHT: "1.00", HEIGHT // 2: "0.50", 1: "0.12"}.get(level, "    ")
+        lines.append(f"{label} |{bars.rstrip()}")
+    return "\n".join([*lines, f"     +{'-' * columns}"])
+
+
+def rollouts_view(run: Run, step: int, count: int) -> RenderableType:
+    """``count`` groups of one step: question, answer, and every attempt with its mode, reward and advantage."""
+    rows = run.rollouts(step)
+    indices = list(dict.fromkeys(row["index"] for row in rows))[:count]
+    blocks: list[RenderableType] = [Text(f"{run.path}, step {step}: {len(rows)} rollouts")]
+    for index in indices:
+        group = [row for row in rows if row["index"] == index]
+        first = group[0]
+        blocks.append(
+            Text(printable(f"\n[{index}] {first['question']}   gold answer: {first['answer']}"), style="bold")
+        )
+        blocks += [_attempt(row) for row in group]
+    return Group(*blocks)
+
+
+def _attempt(row: dict[str, Any]) -> Text:
+    advantage = "" if row["advantage"] is None else f" advantage {row['advantage']:+.3f}"
+    mark = "right" if row["correct"] else "wrong"
+    head = f"  {mark:5} {row['mode']:8} reward {row['reward']:.2f}{advantage} {len(row['token_ids'])} tokens | "
+    return Text.assemble(
+        (head, "green" if row["correct"] else "red"), printable(row["completion"]).replace("\n", "\n    ")
+    )

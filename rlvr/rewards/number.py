@@ -1,0 +1,42 @@
+"""The reward for answers that are numbers."""
+
+import re
+from fractions import Fraction
+
+from rlvr.errors import RlvrError
+from rlvr.types import Problem
+
+# A sign counts only where it cannot be a minus between two numbers. Digits are ASCII: int() would take others.
+_NUMBER = re.compile(r"(?<![\w.)])[-−+]?(?:[0-9]{1,3}(?:,[0-9]{3})+(?![0-9])|[0-9]+)(?:\.[0-9]+)?|[0-9]+(?:\.[0-9]+)?")
+_MAX_DIGITS = 1000
+
+
+def number(problem: Problem, response: str, answer: str | None) -> float:
+    """1.0 if the last number of the final answer equals the gold number, exactly (as decimals, not floats).
+
+    Commas between thousands are read, words and units around the number are not. Raises RlvrError if the gold answer
+    is not a number: that is a mistake in the data, which the check before training finds.
+    """
+    gold = last_number(problem.answer)
+    if gold is None:
+        raise RlvrError(
+            f"problem {problem.index} of {problem.task}",
+            "its answer is not a number",
+            got=problem.answer,
+            remedy="mend the data or use another reward",
+        )
+    return float(answer is not None and last_number(answer) == gold)
+
+
+def last_number(text: str) -> Fraction | None:
+    """The last number in a text, or None; one of more than 1000 characters counts as none.
+
+    >>> last_number("The total is 1,234.50 dollars.")
+    Fraction(2469, 2)
+    >>> last_number("12-5 = 7")
+    Fraction(7, 1)
+    """
+    found = _NUMBER.findall(text)
+    if not found or len(found[-1]) > _MAX_DIGITS:
+        return None
+    return Fraction(found[-1].replace(",", "").replace("−", "-"))

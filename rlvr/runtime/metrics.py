@@ -1,0 +1,34 @@
+"""metrics.jsonl: one row a step, ``{"step": int, "<group>/<name>": number, ...}``."""
+
+import json
+import math
+from pathlib import Path
+
+from rlvr.runtime.files import write_atomically
+from rlvr.types import Metrics
+
+
+class MetricsFile:
+    """Appends rows to a run's metrics.jsonl; reopening it drops rows after the checkpoint that is resumed from."""
+
+    def __init__(self, path: Path, last_step: int) -> None:
+        kept = [row for row in read_rows(path) if row["step"] <= last_step]
+        write_atomically(path, "".join(json.dumps(row) + "\n" for row in kept))
+        self._file = path.open("a", encoding="utf-8", buffering=1)
+
+    def write(self, step: int, metrics: Metrics) -> None:
+        """Append one row. A value that is not finite is written as null, since JSON has no word for it."""
+        row = {name: value if math.isfinite(value) else None for name, value in metrics.items()}
+        self._file.write(json.dumps({"step": step, **row}) + "\n")
+
+    def close(self) -> None:
+        self._file.close()
+
+
+def read_rows(path: Path) -> list[dict[str, float]]:
+    """All whole rows of a metrics file; a last line cut off by a crash is left out. No file, no rows."""
+    if not path.exists():
+        return []
+    text = path.read_text(encoding="utf-8")
+    whole = text[: text.rfind("\n") + 1]
+    return [json.loads(line) for line in whole.splitlines()]

@@ -1,0 +1,83 @@
+"""What a person sees while a stage runs, on stderr: a bar on a terminal, one plain line a step elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+from rlvr.types import Metrics
+
+SHOWN = {
+    "train/loss": "loss",
+    "train/perplexity": "perplexity",
+    "reward/mean": "reward",
+    "rollout/length_mean": "length",
+}
+
+
+def console() -> Console:
+    """A console for messages; stdout is kept for what programs read."""
+    return Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def summary(metrics: Metrics) -> str:
+    """The few numbers of a row that a person follows."""
+    parts = [f"{word} {metrics[name]:.4g}" for name, word in SHOWN.items() if name in metrics]
+    parts += [
+        f"P({name.split('/')[1]}) {value:.3f}"
+        for name, value in metrics.items()
+        if name.startswith("mode/") and name.endswith("/probability")
+    ]
+    parts += [
+        f"{name.removeprefix('eval/')} {value:.3f}"
+        for name, value in metrics.items()
+        if name.startswith("eval/") and name.endswith("accuracy") and "/mode/" not in name
+    ]
+    return "  ".join(parts)
+
+
+class StepProgress:
+    """Progress over numbered steps, with rate and time left."""
+
+    def __init__(self, label: str, total: int, start: int = 0) -> None:
+        self._label, self._total, self._start = label, total, start
+        self._begin = time.monotonic()
+        self._console = console()
+        self._bar: Progress | None = None
+        self._task: TaskID | None = None
+
+    def __enter__(self) -> Self:
+        if self._console.is_terminal:
+            self._bar = Progress(
+                TextColumn("{task.description}"),
+                BarColumn(bar_width=24),
+                MofNCompleteColumn(),
+                TextColumn("{task.fields[rate]}"),
+                TimeRemainingColumn(),
+                TextColumn("{task.fields[text]}"),
+                console=self._console,
+            )
+            self._task = self._bar.add_task(self._label, total=self._total, completed=self._start, rate="", text="")
+            self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+    def update(self, step: int, text: str = "") -> None:
+        """Say that ``step`` steps are done. step: at most the total."""
+        seconds = (time.monotonic() - self._begin) / max(1, step - self._start)
+        rate = f"{1 / seconds:.1f} step/s" if seconds < 1 else f"{seconds:.1f} s/step"
+        if self._bar is not None and self._task is not None:
+            self._bar.update(self._task, completed=step, rate=rate, text=text)
+        else:
+            left = seconds * (self._total - step)
+            print(f"{self._label} {step}/{self._total}  {text}  {rate}  {left:.0f} s left", file=sys.stderr, flush=True)

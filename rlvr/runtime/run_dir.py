@@ -1,0 +1,150 @@
+"""The run directory: config.yaml, environment.json, metrics.jsonl, rollouts/, checkpoints/ (docs/architecture.md)."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import platform
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+
+import yaml
+
+from rlvr.config import StageConfig
+from rlvr.config_file import differences, dump
+from rlvr.errors import RlvrError
+from rlvr.runtime.files import write_atomically, write_json
+
+STATE = "state.json"
+"""The file that makes a checkpoint's folder a whole one."""
+
+PACKAGES = ("rlvr", "torch", "transformers", "tokenizers", "safetensors", "numpy", "pydantic")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunDirectory:
+    """An open run directory. Its lock is held until the process ends."""
+
+    path: Path
+    lock: int
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.path / "checkpoints"
+
+    @property
+    def metrics(self) -> Path:
+        return self.path / "metrics.jsonl"
+
+    def finished(self, max_steps: int) -> bool:
+        """Whether training is done: the newest checkpoint is of the last step and its metrics are written."""
+        found = finished_checkpoints(self.checkpoints)
+        if not found:
+            return False
+        state = json.loads((found[-1] / STATE).read_text(encoding="utf-8"))
+        return bool(state["step"] == max_steps and state["row"] is None)
+
+    def rollouts(self, step: int) -> Path:
+        """Where the rollouts of a step are written."""
+        return self.path / "rollouts" / f"step_{step:06d}.jsonl"
+
+
+def finished_checkpoints(folder: Path) -> list[Path]:
+    """The whole checkpoints of a run, oldest first."""
+    return sorted(path for path in folder.glob("step_*") if (path / STATE).exists())
+
+
+def open_run(path: Path, config: StageConfig, *, fresh: bool) -> RunDirectory:
+    """Make the run directory, or open the one that the same configuration began.
+
+    fresh: move an existing one aside first. Raises RlvrError if the path cannot be written, is in use by another
+    process, is not a run directory, or was made from another configuration (the differing keys are named).
+    """
+    if fresh and path.exists():
+        path.rename(_free_name(path))
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        if any(path.iterdir()) and not (path / "config.yaml").exists() and not (path / ".lock").exists():
+            raise RlvrError(str(path), "is a folder with other files", remedy="choose another with --run")
+        lock = os.open(path / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
+        (path / "checkpoints").mkdir(exist_ok=True)
+        (path / "rollouts").mkdir(exist_ok=True)
+    except OSError as error:
+        raise RlvrError(
+            str(path), f"cannot be a run directory: {error.strerror}", remedy="choose another with --run"
+        ) from None
+    _take(lock, path)
+    _compare_or_write(path, config)
+    return RunDirectory(path=path, lock=lock)
+
+
+def _take(lock: int, path: Path) -> None:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        owner = os.pread(lock, 32, 0).decode().strip() or "unknown"
+        raise RlvrError(
+            str(path), f"is in use by process {owner}", remedy="wait for it or choose another with --run"
+        ) from None
+    os.ftruncate(lock, 0)
+    os.pwrite(lock, str(os.getpid()).encode(), 0)
+
+
+def _free_name(path: Path) -> Path:
+    """Where to move an old run: beside it, with the first free number."""
+    return next(p for n in range(1, 10**6) if not (p := path.with_name(f"{path.name}.old{n}")).exists())
+
+
+def _compare_or_write(path: Path, config: StageConfig) -> None:
+    file = path / "config.yaml"
+    if not file.exists():
+        write_atomically(file, dump(config))
+        return
+    old = yaml.safe_load(file.read_text(encoding="utf-8"))
+    new = yaml.safe_load(dump(config))
+    if changed := differences(old, new):
+        raise RlvrError(
+            str(path),
+            f"was made from another configuration ({'; '.join(changed[:8])})",
+            remedy="choose another directory with --run, or move this one aside with --fresh",
+        )
+
+
+def record_environment(run: RunDirectory, *, seed: int, device: str, threads: int) -> list[str]:
+    """Write environment.json: what a result depends on beside the configuration, and no environment variables.
+
+    On a resumed run the file stays, and what differs from it is returned: there, exactness is lost.
+    """
+    now = {
+        "versions": {name: metadata.version(name) for name in PACKAGES},
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "device": device,
+        "threads": threads,
+        "seed": seed,
+    }
+    file = run.path / "environment.json"
+    if file.exists():
+        return differences(
+            {key: value for key, value in json.loads(file.read_text(encoding="utf-8")).items() if key in now}, now
+        )
+    command = [Path(sys.argv[0]).name, *sys.argv[1:]]
+    started = time.strftime("%Y-%m-%dT%H:%M:%S%z")
+    write_json(file, {**now, "git_revision": _git_revision(), "command": command, "started": started})
+    return []
+
+
+def _git_revision() -> str | None:
+    """The revision of the source that runs, with -dirty for local changes; None outside a checkout."""
+    folder = Path(__file__).parent
+    command = ["git", "-C", str(folder), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
+    except (FileNotFoundError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() or None

@@ -1,0 +1,81 @@
+"""What a task is, and what all generated tasks share: a split that cannot overlap."""
+
+import hashlib
+from collections.abc import Callable, Iterable
+from random import Random
+from typing import Protocol, TypeVar
+
+from rlvr.errors import RlvrError
+from rlvr.runtime.seeding import generator
+from rlvr.types import Problem, Split
+
+TEST_SHARE = 1 / 8
+"""Share of a generated task's question space that belongs to the test split."""
+
+_ATTEMPTS = 10_000
+
+Content = TypeVar("Content")
+
+
+class Task(Protocol):
+    """Problems and ways of answering them."""
+
+    name: str
+    modes: tuple[str, ...]
+    """Ways of answering that ``respond`` writes and ``mode_of`` recognises."""
+
+    def problem(self, split: Split, index: int) -> Problem:
+        """Problem number ``index`` of a split; depends on (seed, split, index) only."""
+        ...
+
+    def size(self, split: Split) -> int | None:
+        """How many different problems a split has; None for tasks that generate them without end."""
+        ...
+
+    def respond(self, problem: Problem, mode: str, rng: Random) -> str:
+        """A demonstrator's response in a mode, with the errors the task is set to make."""
+        ...
+
+    def gold_response(self, problem: Problem) -> str:
+        """A response without errors, which the task's own reward must accept."""
+        ...
+
+    def mode_of(self, response: str) -> str:
+        """The mode in which a response, good or bad, is written."""
+        ...
+
+    def final_answer(self, response: str) -> str | None:
+        """The one answer that a response gives, or None if it gives none or more than one."""
+        ...
+
+    def alphabet(self) -> Iterable[str]:
+        """Texts that together hold every token of any question and response, for building a tokenizer."""
+        ...
+
+
+def in_test_split(question: str, share: float = TEST_SHARE) -> bool:
+    """Whether a question belongs to the test split: a hash of its text decides, whatever the seed."""
+    digest = hashlib.blake2b(question.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+    return int.from_bytes(digest, "big") < share * 2**64
+
+
+def draw_question(
+    draw: Callable[[Random], Content],
+    write: Callable[[Content], str],
+    *,
+    task: str,
+    seed: int,
+    split: Split,
+    index: int,
+) -> Content:
+    """Draw from a generator of its own until the question falls into the split.
+
+    draw: makes one question's content. write: its text, which alone decides the split.
+    Raises RlvrError if the space of questions is so small that the split is empty.
+    """
+    rng = generator(seed, task, split, index)
+    for _ in range(_ATTEMPTS):
+        content = draw(rng)
+        if in_test_split(write(content)) == (split == "test"):
+            return content
+    raise RlvrError(f"task {task}", f"has no question in the {split} split", remedy="make the task larger")

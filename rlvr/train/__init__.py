@@ -1,0 +1,1 @@
+"""Training: one loop, losses as sums, optimizers, checkpoints."""

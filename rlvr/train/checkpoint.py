@@ -1,0 +1,113 @@
+"""Checkpoints: a Hugging Face directory plus all that is needed to go on exactly; whole or absent, never pickled."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from rlvr.errors import RlvrError
+from rlvr.models.pretrained import restore_weights, save_model
+from rlvr.runtime.files import sync_folder, write_atomically, write_json
+from rlvr.runtime.run_dir import STATE, finished_checkpoints
+from rlvr.types import Metrics
+
+OPTIMIZER, LATEST = "optimizer.safetensors", "latest"
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainState:
+    """Where a run stands beside its tensors.
+
+    step: updates done. source: the batch source's state after that step.
+    row: the step's metrics if they have not been written yet, because its evaluation was interrupted.
+    nonfinite: how many steps in a row, up to now, were not applied.
+    """
+
+    step: int
+    source: dict[str, Any]
+    row: Metrics | None = None
+    nonfinite: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checkpoints:
+    """The checkpoints of one run."""
+
+    folder: Path
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
+    optimizer: torch.optim.Optimizer
+    keep: int
+
+    def save(self, state: TrainState) -> None:
+        """Write aside, sync, rename, then point ``latest`` at it and remove the oldest beyond ``keep``."""
+        aside, final = self.folder / f".tmp-{_name(state.step)}", self.folder / _name(state.step)
+        shutil.rmtree(aside, ignore_errors=True)
+        aside.mkdir()
+        save_model(self.model, self.tokenizer, aside)
+        save_file(self._optimizer_tensors(), aside / OPTIMIZER)
+        write_json(aside / STATE, asdict(state))
+        for file in aside.iterdir():
+            _sync(file)
+        sync_folder(aside)
+        replaced = self.folder / f".tmp-old-{_name(state.step)}"
+        if final.exists():
+            shutil.rmtree(replaced, ignore_errors=True)
+            final.rename(replaced)
+        aside.rename(final)
+        sync_folder(self.folder)
+        write_atomically(self.folder / LATEST, final.name + "\n")
+        shutil.rmtree(replaced, ignore_errors=True)
+        for old in finished_checkpoints(self.folder)[: -self.keep]:
+            shutil.rmtree(old)
+
+    def resume(self) -> TrainState | None:
+        """Load the newest checkpoint into model and optimizer; None if there is none yet."""
+        for leftover in self.folder.glob(".tmp-*"):
+            if leftover.is_dir():
+                shutil.rmtree(leftover)
+            else:
+                leftover.unlink()
+        found = finished_checkpoints(self.folder)
+        if not found:
+            return None
+        folder = found[-1]
+        restore_weights(self.model, folder)
+        self._load_optimizer(folder)
+        return TrainState(**json.loads((folder / STATE).read_text(encoding="utf-8")))
+
+    def _optimizer_tensors(self) -> dict[str, torch.Tensor]:
+        """Every tensor of the optimizer's state as ``<parameter>.<key>``."""
+        names: dict[torch.Tensor, str] = {parameter: name for name, parameter in self.model.named_parameters()}
+        return {
+            f"{names[parameter]}.{key}": value.contiguous()
+            for parameter, state in self.optimizer.state.items()
+            for key, value in state.items()
+            if isinstance(value, torch.Tensor)
+        }
+
+    def _load_optimizer(self, folder: Path) -> None:
+        tensors = load_file(folder / OPTIMIZER)
+        parameters = dict(self.model.named_parameters())
+        for full_name, tensor in tensors.items():
+            name, _, key = full_name.rpartition(".")
+            if name not in parameters:
+                raise RlvrError(str(folder / OPTIMIZER), "is of another model", got=full_name)
+            self.optimizer.state[parameters[name]][key] = tensor.to(parameters[name].device)
+
+
+def _name(step: int) -> str:
+    return f"step_{step:06d}"
+
+
+def _sync(file: Path) -> None:
+    with file.open("rb") as stream:
+        os.fsync(stream.fileno())

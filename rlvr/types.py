@@ -1,0 +1,181 @@
+"""The nouns every part of the program passes on, in the order in which data meets them.
+
+    Problem --> Completion --> Rollout --> Sample --> Batch --> LossOutput
+
+A *group* is the list of rollouts of one problem. A *mode* is a way of answering the same problem that its task can
+both write and recognise. ``loss_mask`` is True on a token the model is trained to predict.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    import torch
+
+Split = Literal["train", "test"]
+Metrics = dict[str, float]
+"""Numbers by name, ``<group>/<name>``."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Problem:
+    """A question with its gold answer.
+
+    >>> Problem(task="modsum", split="train", index=7, question="1 0 1 =", answer="0")  # doctest: +SKIP
+    """
+
+    task: str
+    split: Split
+    index: int
+    question: str
+    answer: str
+    metadata: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Document:
+    """A text to learn from: the response is what a model should write after the prompt.
+
+    prompt: empty for plain text, which is then trained on whole.
+    ends: False where the text was cut, so that no end token is to be learnt after it.
+    """
+
+    source: str
+    mode: str
+    prompt: str
+    response: str
+    ends: bool = True
+
+
+class StopReason(StrEnum):
+    """Why a completion ended."""
+
+    STOP = "stop"
+    """The model wrote a stop token, which is the completion's last token."""
+    LENGTH = "length"
+    """``max_new_tokens`` were written without a stop token: the completion is truncated."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """One prompt to complete once per seed.
+
+    prompt_ids: token ids of the prompt.
+    seeds: one 64-bit integer per wanted completion; it alone decides that completion's randomness.
+    """
+
+    prompt_ids: list[int]
+    seeds: list[int]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sampling:
+    """How to draw tokens. temperature 0 means greedy.
+
+    min_new_tokens: no stop token is drawn before this many tokens have been written.
+    """
+
+    max_new_tokens: int
+    temperature: float = 1.0
+    min_new_tokens: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Completion:
+    """What the model wrote after a prompt.
+
+    token_ids: the completion's tokens, the stop token included.
+    logprobs: log-probability of each token under the sampling policy at the sampling temperature (at temperature 1
+        when greedy), before any stop token is ruled out by ``min_new_tokens``.
+    """
+
+    prompt_ids: list[int]
+    token_ids: list[int]
+    logprobs: list[float]
+    stop_reason: StopReason
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rollout:
+    """One scored attempt at a problem.
+
+    rewards: each component's reward by name, unweighted.
+    reward: their weighted sum.
+    correct: every answer component gave full marks.
+    advantage: how much better than its group it is, in reward units or as the estimator says; None until estimated.
+    """
+
+    problem: Problem
+    prompt: str
+    completion: Completion
+    text: str
+    mode: str
+    rewards: dict[str, float]
+    reward: float
+    correct: bool
+    advantage: float | None = None
+
+    @property
+    def length(self) -> int:
+        """Number of tokens the model wrote."""
+        return len(self.completion.token_ids)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sample:
+    """One row of training data; every list is aligned with ``token_ids``.
+
+    A rollout of prompt P and completion A with advantage a becomes
+    ``token_ids=P+A, loss_mask=[False]*len(P)+[True]*len(A), advantages=[0.0]*len(P)+[a]*len(A),
+    old_logprobs=[0.0]*len(P)+logprobs_A``. Documents have neither advantages nor old_logprobs.
+    """
+
+    token_ids: list[int]
+    loss_mask: list[bool]
+    advantages: list[float] | None = None
+    old_logprobs: list[float] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Batch:
+    """Samples padded on the right to one length L; B rows.
+
+    input_ids: (B, L) int64. attention_mask: (B, L) bool, True on real tokens; None when no row is padded.
+    loss_mask: (B, L) bool, True on tokens to predict, never in column 0.
+    advantages, old_logprobs: (B, L) float32, or None for documents.
+    """
+
+    input_ids: torch.Tensor
+    attention_mask: torch.Tensor | None
+    loss_mask: torch.Tensor
+    advantages: torch.Tensor | None
+    old_logprobs: torch.Tensor | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepData:
+    """What one update learns from, and what there is to say about it. No batches: the step changes nothing."""
+
+    batches: list[Batch]
+    metrics: Metrics
+
+
+@dataclass(frozen=True, kw_only=True)
+class LossOutput:
+    """A loss as a SUM over the batch's trained tokens; the loop divides by the global count, once.
+
+    loss_sum: () float32, carries the gradient.
+    sums: detached () tensors to be added over batches and divided by the same count, by metric name.
+    maxima: detached () tensors of which the largest over batches is kept, by metric name.
+    """
+
+    loss_sum: torch.Tensor
+    sums: dict[str, torch.Tensor]
+    maxima: dict[str, torch.Tensor]
+
+
+Group = list[Rollout]
+"""The rollouts of one problem."""
