@@ -186,8 +186,9 @@ def _train(stage: str, file: Path, run: Path | None, settings: list[str] | None,
     else:
         from rlvr.stages import pretrain, rl, sft
 
-        run_stage: Callable[[Any, RunDirectory], None] = {"pretrain": pretrain.run, "sft": sft.run, "rl": rl.run}[stage]
-        run_stage(config, directory)
+        stages: dict[str, Callable[[Any, RunDirectory], None]]
+        stages = {"pretrain": pretrain.run, "sft": sft.run, "rl": rl.run}
+        stages[stage](config, directory)
     print(directory.path)
 
 

@@ -240,8 +240,6 @@ class TrainConfig(Strict):
     def _check(self) -> Self:
         other = {"adamw": ("momentum",), "sgd": ("betas",)}[self.optimizer]
         self.refuse_set(other, f"for optimizer {self.optimizer}")
-        if self.warmup_steps > self.max_steps:
-            raise ValueError(f"warmup_steps {self.warmup_steps} exceeds max_steps {self.max_steps}")
         return self
 
 

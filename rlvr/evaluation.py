@@ -45,7 +45,7 @@ def scheduled(config: DocumentStageConfig | RlConfig, model: PreTrainedModel, co
     """The evaluation while training: metrics every ``eval.every`` steps and after the last, else none."""
     section, task = config.eval, config.task
     if section is None or task is None:
-        return lambda step: {}
+        return lambda _step: {}
     collector = make_collector(model, codec, task=task, reward=config.reward, rollout=config.rollout, seed=config.seed)
 
     def measure(step: int) -> Metrics:

@@ -43,6 +43,14 @@ def plan(config: StageConfig, *, starting: bool) -> Plan:
     starting: the run is about to start, so its model must be there; else a missing one is a warning.
     Raises RlvrError for whatever is wrong with the input.
     """
+    made = _plan(config, starting)
+    train: TrainConfig | None = getattr(config, "train", None)
+    if train is not None and train.warmup_steps >= train.max_steps:
+        made.warnings.append(f"training ends in its warm-up: {train.max_steps} of {train.warmup_steps} steps")
+    return made
+
+
+def _plan(config: StageConfig, starting: bool) -> Plan:
     if isinstance(config, PretrainConfig):
         return _plan_pretrain(config)
     if isinstance(config, SftConfig):

@@ -1,5 +1,6 @@
 """Loading and saving models as plain Hugging Face directories: safetensors only, no remote code."""
 
+import importlib.util
 from pathlib import Path
 
 import torch
@@ -49,6 +50,7 @@ def _load(location: ModelLocation, options: dict[str, str]) -> tuple[PreTrainedM
         raise RlvrError("model", f"cannot be loaded: {reason}", got=location.path) from error
     if location.kind == "gguf":
         model = _dequantized(model)
+        _take_special_tokens(tokenizer, model)
     return model, tokenizer
 
 
@@ -62,11 +64,19 @@ def _dequantized(model: PreTrainedModel) -> PreTrainedModel:
     return plain
 
 
+def _take_special_tokens(tokenizer: PreTrainedTokenizerBase, model: PreTrainedModel) -> None:
+    """The end and padding tokens of the model's configuration: transformers reads a GGUF file's into that alone."""
+    config = model.config
+    for name, token_id in (("eos_token", config.eos_token_id), ("pad_token", config.pad_token_id)):
+        if isinstance(token_id, int):
+            setattr(tokenizer, name, tokenizer.convert_ids_to_tokens(token_id))
+    tokenizer.clean_up_tokenization_spaces = False
+
+
 def _need_gguf() -> None:
-    try:
-        import gguf  # noqa: F401
-    except ImportError:
-        raise MissingExtraError("model", "gguf", "gguf") from None
+    for package in ("gguf", "accelerate"):
+        if importlib.util.find_spec(package) is None:
+            raise MissingExtraError("model", package, "gguf")
 
 
 def save_model(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:

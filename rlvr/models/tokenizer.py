@@ -105,7 +105,8 @@ def make_codec(tokenizer: PreTrainedTokenizerBase, prompt: PromptConfig, extra_s
         raise RlvrError(
             "prompt.system", "has no effect: the model's tokenizer has no chat template", remedy="remove it"
         )
-    stop_ids = [i for i in (tokenizer.eos_token_id, *extra_stop_ids) if i is not None]
+    end = _end_of_turn(tokenizer) if chat else tokenizer.eos_token_id
+    stop_ids = [i for i in (end, tokenizer.eos_token_id, *extra_stop_ids) if i is not None]
     if not stop_ids:
         raise RlvrError(
             "model", "its tokenizer has no end-of-text token", remedy="set eos_token in tokenizer_config.json"
@@ -114,3 +115,12 @@ def make_codec(tokenizer: PreTrainedTokenizerBase, prompt: PromptConfig, extra_s
     return Codec(
         tokenizer=tokenizer, stop_ids=list(dict.fromkeys(stop_ids)), pad_id=pad_id, chat=chat, system=prompt.system
     )
+
+
+def _end_of_turn(tokenizer: PreTrainedTokenizerBase) -> int | None:
+    """The token that the chat template writes after an assistant's message; None if it writes none there."""
+    said = "What the assistant said"
+    messages = [{"role": "user", "content": "?"}, {"role": "assistant", "content": said}]
+    text = str(tokenizer.apply_chat_template(messages, tokenize=False))
+    after = tokenizer(text.rpartition(said)[2], add_special_tokens=False)["input_ids"]
+    return int(after[0]) if after and after[0] in tokenizer.all_special_ids else None
