@@ -37,6 +37,10 @@ DryOption = Annotated[bool, typer.Option("--dry-run", help="Check only; start no
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
 
 
+PIPED_WIDTH = 120
+"""Columns of a table that goes to a file or another program."""
+
+
 def main() -> None:
     """The ``rlvr`` program."""
     app()
@@ -262,6 +266,8 @@ def _inspect(paths: list[Path], step: int | None, count: int) -> None:
     from rlvr.report.terminal import comparison, growth, rollouts_view
 
     console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = PIPED_WIDTH
     runs = [open_finished(path) for path in paths]
     evaluations = [run for run in runs if run.stage == "eval" and run.rows]
     if evaluations:
