@@ -184,15 +184,15 @@ def _train(stage: str, file: Path, run: Path | None, settings: list[str] | None,
     from rlvr.runtime.run_dir import open_run
 
     config: Any = prepared[0]
-    directory = open_run(prepared[1], config, fresh=fresh)
-    if directory.finished(config.train.max_steps):
-        _say(f"{directory.path} is finished ({config.train.max_steps} steps); --fresh starts anew")
-    else:
-        from rlvr.stages import pretrain, rl, sft
+    with open_run(prepared[1], config, fresh=fresh) as directory:
+        if directory.finished(config.train.max_steps):
+            _say(f"{directory.path} is finished ({config.train.max_steps} steps); --fresh starts anew")
+        else:
+            from rlvr.stages import pretrain, rl, sft
 
-        stages: dict[str, Callable[[Any, RunDirectory], None]]
-        stages = {"pretrain": pretrain.run, "sft": sft.run, "rl": rl.run}
-        stages[stage](config, directory)
+            stages: dict[str, Callable[[Any, RunDirectory], None]]
+            stages = {"pretrain": pretrain.run, "sft": sft.run, "rl": rl.run}
+            stages[stage](config, directory)
     print(directory.path)
 
 
@@ -207,14 +207,14 @@ def _evaluate(
     from rlvr.runtime.run_dir import open_run
 
     config: Any = prepared[0]
-    directory = open_run(prepared[1], config, fresh=fresh)
-    result = directory.path / "eval.json"
-    if result.exists():
-        _say(f"{directory.path} is finished; --fresh evaluates anew")
-    else:
-        from rlvr.stages import evaluate
+    with open_run(prepared[1], config, fresh=fresh) as directory:
+        result = directory.path / "eval.json"
+        if result.exists():
+            _say(f"{directory.path} is finished; --fresh evaluates anew")
+        else:
+            from rlvr.stages import evaluate
 
-        evaluate.run(config, directory)
+            evaluate.run(config, directory)
     if as_json:
         print(json.dumps(json.loads(result.read_text(encoding="utf-8"))))
     else:
@@ -260,25 +260,25 @@ def _print_plan(stage: str, config: StageConfig, plan: Plan, *, json: bool) -> N
 
 
 def _inspect(paths: list[Path], step: int | None, count: int) -> None:
-    from rich.console import Console
+    from rich.console import Console, RenderableType
+    from rich.table import Table
 
     from rlvr.report.runs import open_finished
     from rlvr.report.terminal import comparison, growth, rollouts_view
 
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console.width = PIPED_WIDTH
     runs = [open_finished(path) for path in paths]
     evaluations = [run for run in runs if run.stage == "eval" and run.rows]
-    if evaluations:
-        console.print(comparison(evaluations))
-    for run in runs:
-        if run.stage == "rl" and (view := growth(run)) is not None:
-            console.print(view)
+    views: list[RenderableType] = [comparison(evaluations)] if evaluations else []
+    views += [view for run in runs if run.stage == "rl" and (view := growth(run)) is not None]
     for run in runs:
         steps = run.rollout_steps()
         if count and (steps or step is not None):
-            console.print(rollouts_view(run, step if step is not None else steps[-1], count), soft_wrap=True)
+            views.append(rollouts_view(run, step if step is not None else steps[-1], count))
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = PIPED_WIDTH
+    for view in views:
+        console.print(view, soft_wrap=not isinstance(view, Table))
 
 
 def _data(file: Path, settings: list[str] | None, count: int, split: str, out: Path | None) -> None:

@@ -29,39 +29,46 @@ class Collector:
     seed: int
 
     def collect(self, problems: Sequence[Problem], *, group_size: int, purpose: str, step: int) -> list[Group]:
-        """One group of ``group_size`` sampled rollouts for each problem, in order.
-
-        Rollout j of problem i draws from a generator of (seed, purpose, step, i, j).
-        """
-        return self._collect(problems, group_size, self.sampling, purpose, step)
+        """One group of ``group_size`` sampled and scored rollouts for each problem, in order."""
+        return self.score(problems, self.sample(problems, group_size=group_size, purpose=purpose, step=step))
 
     def collect_greedy(self, problems: Sequence[Problem]) -> list[Group]:
         """The most likely rollout, token by token, for each problem, as a group of one."""
-        return self._collect(problems, 1, replace(self.sampling, temperature=0.0), "greedy", 0)
+        seeds = [[0] for _ in problems]
+        return self.score(problems, self._generate(problems, seeds, replace(self.sampling, temperature=0.0)))
 
-    def _collect(
-        self, problems: Sequence[Problem], group_size: int, sampling: Sampling, purpose: str, step: int
-    ) -> list[Group]:
-        prompts = [self.codec.prompt(problem.question) for problem in problems]
-        requests = [
-            Request(
-                prompt_ids=ids,
-                seeds=[derive(self.seed, purpose, step, problem.index, j) for j in range(group_size)],
-            )
-            for problem, ids in zip(problems, self.codec.prompts_ids(prompts), strict=True)
+    def sample(
+        self, problems: Sequence[Problem], *, group_size: int, purpose: str, step: int
+    ) -> list[list[Completion]]:
+        """``group_size`` completions of each problem, in order.
+
+        Completion j of problem i draws from a generator of (seed, purpose, step, i, j).
+        """
+        seeds = [
+            [derive(self.seed, purpose, step, problem.index, j) for j in range(group_size)] for problem in problems
         ]
-        completions = self.engine.generate(requests, sampling)
+        return self._generate(problems, seeds, self.sampling)
+
+    def score(self, problems: Sequence[Problem], completions: Sequence[Sequence[Completion]]) -> list[Group]:
+        """Each problem's completions with their text, mode and rewards."""
         return [
-            [self._score(problem, prompt, completion) for completion in group]
-            for problem, prompt, group in zip(problems, prompts, completions, strict=True)
+            [self._score(problem, completion) for completion in group]
+            for problem, group in zip(problems, completions, strict=True)
         ]
 
-    def _score(self, problem: Problem, prompt: str, completion: Completion) -> Rollout:
+    def _generate(
+        self, problems: Sequence[Problem], seeds: Sequence[list[int]], sampling: Sampling
+    ) -> list[list[Completion]]:
+        prompts = self.codec.prompts_ids([self.codec.prompt(problem.question) for problem in problems])
+        requests = [Request(prompt_ids=ids, seeds=own) for ids, own in zip(prompts, seeds, strict=True)]
+        return self.engine.generate(requests, sampling)
+
+    def _score(self, problem: Problem, completion: Completion) -> Rollout:
         text = self.codec.text(completion.token_ids)
         components = self.reward.components(problem, text, self.task.final_answer(text))
         return Rollout(
             problem=problem,
-            prompt=prompt,
+            prompt=self.codec.prompt(problem.question),
             completion=completion,
             text=text,
             mode=self.task.mode_of(text),

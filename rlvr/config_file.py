@@ -193,7 +193,7 @@ def _explain(
     name = ".".join(str(part) for part in location)
     where = f"{lines.get(name) or next((w for k, w in lines.items() if name.startswith(k + '.')), path)}: {name}"
     more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
-    if stage != shown and first["type"] in ("extra_forbidden", "missing"):
+    if stage != shown:
         more += f"; by its keys this file is for: rlvr {shown}"
     kind, got = first["type"], first.get("input")
     if kind == "extra_forbidden":

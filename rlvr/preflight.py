@@ -44,6 +44,9 @@ def plan(config: StageConfig, *, starting: bool) -> Plan:
     Raises RlvrError for whatever is wrong with the input.
     """
     made = _plan(config, starting)
+    task = getattr(config, "task", None)
+    if task is not None:
+        made.warnings.extend(make_task(task, config.seed).warnings)
     train: TrainConfig | None = getattr(config, "train", None)
     if train is not None and train.warmup_steps >= train.max_steps:
         made.warnings.append(f"training ends in its warm-up: {train.max_steps} of {train.warmup_steps} steps")

@@ -77,8 +77,17 @@ def growth(run: Run) -> RenderableType | None:
     series = {name.split("/")[1]: [row.get(name, 0.0) for row in run.rows] for name in names}
     shown = [mode for mode in series if mode != "direct"] or list(series)
     last = int(run.rows[-1]["step"])
-    charts = [Text(f"P({mode}) while training, steps 1 to {last}, {run.path}\n{chart(series[mode])}") for mode in shown]
-    return Group(*charts)
+    parts = []
+    for mode in shown:
+        parts.append(Text(f"P({mode}) while training, steps 1 to {last}, {run.path}\n{chart(series[mode])}"))
+        points = "  ".join(f"{step}: {series[mode][step - 1]:.3f}" for step in _doubling(len(series[mode])))
+        parts.append(Text(f"      step: P   {points}"))
+    return Group(*parts)
+
+
+def _doubling(last: int) -> list[int]:
+    """1, 2, 4, … and the last: where growth by a factor is seen best."""
+    return [*(2**i for i in range(last.bit_length()) if 2**i < last), last]
 
 
 def chart(values: Sequence[float]) -> str:

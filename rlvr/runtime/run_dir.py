@@ -12,6 +12,8 @@ import time
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
+from types import TracebackType
+from typing import Self
 
 import yaml
 
@@ -28,10 +30,18 @@ PACKAGES = ("rlvr", "torch", "transformers", "tokenizers", "safetensors", "numpy
 
 @dataclass(frozen=True, kw_only=True)
 class RunDirectory:
-    """An open run directory. Its lock is held until the process ends."""
+    """An open run directory; as a context manager it gives its lock back."""
 
     path: Path
     lock: int
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        os.close(self.lock)
 
     @property
     def checkpoints(self) -> Path:

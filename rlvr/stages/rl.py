@@ -73,10 +73,12 @@ class Rollouts:
         rollout, algo, train = self.config.rollout, self.config.algo, self.config.train
         first = (step - 1) * rollout.problems_per_step
         problems = [self.collector.task.problem("train", first + i) for i in range(rollout.problems_per_step)]
-        start_time = time.perf_counter()
+        begin = time.perf_counter()
         with precision(self.device, train.dtype):
-            groups = self.collector.collect(problems, group_size=rollout.group_size, purpose="rollout", step=step)
-        seconds = time.perf_counter() - start_time
+            completions = self.collector.sample(problems, group_size=rollout.group_size, purpose="rollout", step=step)
+        sampled = time.perf_counter()
+        groups = self.collector.score(problems, completions)
+        scored = time.perf_counter()
         groups = [with_advantages(group, ADVANTAGES[algo.advantage]) for group in groups]
         kept = chosen(groups, drop_zero_variance=algo.drop_zero_variance, imitate=algo.advantage == "correct_only")
         samples = [to_sample(attempt) for group in kept for attempt in group]
@@ -85,7 +87,7 @@ class Rollouts:
         row = rollout_metrics(groups)
         row["rollout/zero_variance_fraction"] = sum(not has_variance(group) for group in groups) / len(groups)
         row["rollout/signal_fraction"] = sum(attempt.length for g in kept for attempt in g) / row["tokens/rollout"]
-        row["time/rollout_seconds"] = seconds
+        row["time/rollout_seconds"], row["time/reward_seconds"] = sampled - begin, scored - sampled
         batches = to_batches(
             samples, budget=train.micro_batch_tokens, pad_id=self.collector.codec.pad_id, device=self.device
         )

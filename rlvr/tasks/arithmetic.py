@@ -21,6 +21,7 @@ class Arithmetic:
     """
 
     name = "arithmetic"
+    warnings: tuple[str, ...] = ()
     modes: tuple[str, ...] = ("direct", "cot")
 
     def __init__(self, config: ArithmeticConfig, seed: int) -> None:

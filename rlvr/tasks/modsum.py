@@ -24,6 +24,7 @@ class Modsum:
     """
 
     name = "modsum"
+    warnings: tuple[str, ...] = ()
 
     def __init__(self, config: ModsumConfig, seed: int) -> None:
         self._config, self._seed = config, seed

@@ -31,7 +31,8 @@ class Problems:
 
     def __init__(self, config: ProblemsConfig, seed: int) -> None:
         self._path, self._seed = config.path, seed
-        rows, self.skipped_lines = _read(Path(config.path), config.on_bad_line == "skip")
+        rows, skipped = _read(Path(config.path), config.on_bad_line == "skip")
+        self.warnings: tuple[str, ...] = (f"{skipped} bad lines of {config.path} were skipped",) if skipped else ()
         self._rows = _split(rows, config.test_fraction)
         self.modes: tuple[str, ...] = ("direct", "cot") if all("solution" in row for row in rows) else ("direct",)
 

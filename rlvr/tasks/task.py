@@ -23,6 +23,8 @@ class Task(Protocol):
     name: str
     modes: tuple[str, ...]
     """Ways of answering that ``respond`` writes and ``mode_of`` recognises."""
+    warnings: tuple[str, ...]
+    """What a user should know about these problems before they are used."""
 
     def problem(self, split: Split, index: int) -> Problem:
         """Problem number ``index`` of a split; depends on (seed, split, index) only."""

@@ -23,6 +23,7 @@ class Words:
     """
 
     name = "words"
+    warnings: tuple[str, ...] = ()
     modes: tuple[str, ...] = ("direct", "cot")
 
     def __init__(self, config: WordsConfig, seed: int) -> None:

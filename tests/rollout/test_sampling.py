@@ -1,0 +1,123 @@
+"""Drawing one token per row."""
+
+import numpy as np
+import pytest
+import torch
+
+from rlvr.rollout.sampling import Sampler, decode_in_parts, pad_left
+from rlvr.types import Completion, Request, Sampling, StopReason
+
+CPU = torch.device("cpu")
+SEEDS = [3, 4, 5, 6, 7, 8, 9, 10]
+ROWS = torch.arange(len(SEEDS))
+LOGITS = torch.tensor([0.5, 0.3, 0.2]).log().repeat(len(SEEDS), 1)
+
+
+def uniforms(count=1):
+    """The numbers that the rows of SEEDS draw with, (rows, count)."""
+    return np.stack([np.random.Generator(np.random.Philox(key=seed)).random(count) for seed in SEEDS])
+
+
+def sampler(stop_ids=(), **sampling):
+    return Sampler(SEEDS, Sampling(max_new_tokens=4, **sampling), list(stop_ids), CPU)
+
+
+def test_the_token_is_the_first_whose_cumulated_probability_exceeds_the_uniform_number():
+    tokens, _ = sampler().draw(LOGITS, ROWS, 0)
+    expected = [0 if u < 0.5 else 1 if u < 0.8 else 2 for u in uniforms()[:, 0]]
+    assert tokens.tolist() == expected
+    assert set(expected) == {0, 1, 2}
+
+
+def test_the_t_th_token_takes_the_t_th_number():
+    tokens, _ = sampler().draw(LOGITS, ROWS, 2)
+    assert tokens.tolist() == [0 if u < 0.5 else 1 if u < 0.8 else 2 for u in uniforms(3)[:, 2]]
+
+
+def test_a_row_keeps_its_numbers_when_others_have_left():
+    tokens, _ = sampler().draw(LOGITS, ROWS, 1)
+    some = torch.tensor([5, 1])
+    alone, _ = sampler().draw(LOGITS[:2], some, 1)
+    assert alone.tolist() == tokens[some].tolist()
+
+
+def test_temperature_one_half_squares_the_probabilities():
+    tokens, logprobs = sampler(temperature=0.5).draw(LOGITS, ROWS, 0)
+    shares = np.array([25, 9, 4]) / 38
+    assert tokens.tolist() == [int(np.searchsorted(shares.cumsum(), u, side="right")) for u in uniforms()[:, 0]]
+    assert logprobs.tolist() == pytest.approx(np.log(shares[tokens]), abs=1e-6)
+
+
+def test_temperature_zero_takes_the_most_likely_and_reports_its_probability_at_one():
+    tokens, logprobs = sampler(temperature=0.0).draw(LOGITS, ROWS, 0)
+    assert tokens.tolist() == [0] * 8
+    assert logprobs.tolist() == pytest.approx([np.log(0.5)] * 8)
+
+
+def test_a_ruled_out_stop_token_leaves_its_share_to_the_others():
+    tokens, logprobs = sampler(stop_ids=[0], min_new_tokens=1).draw(LOGITS, ROWS, 0)
+    assert tokens.tolist() == [1 if u < 0.6 else 2 for u in uniforms()[:, 0]]
+    assert logprobs.tolist() == pytest.approx([np.log([0.5, 0.3, 0.2])[token] for token in tokens], abs=1e-6)
+
+
+def test_a_stop_token_may_come_once_enough_is_written():
+    tokens, _ = sampler(stop_ids=[0], min_new_tokens=1).draw(LOGITS, ROWS, 1)
+    assert 0 in tokens.tolist()
+
+
+def test_a_token_of_no_probability_is_never_drawn():
+    logits = torch.tensor([[-torch.inf, 0.0, -torch.inf]]).repeat(len(SEEDS), 1)
+    tokens, _ = sampler().draw(logits, ROWS, 0)
+    assert tokens.tolist() == [1] * 8
+
+
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+def test_logits_that_are_not_numbers_give_some_token(temperature):
+    tokens, logprobs = sampler(temperature=temperature).draw(torch.full((8, 3), torch.nan), ROWS, 0)
+    assert all(0 <= token < 3 for token in tokens.tolist())
+    assert logprobs.isnan().all()
+
+
+def test_stop_tokens_end_their_rows():
+    assert sampler(stop_ids=[2, 0]).stopped(torch.tensor([0, 1, 2])).tolist() == [True, False, True]
+
+
+def test_prompts_are_padded_on_the_left():
+    ids, mask = pad_left([[5, 6], [7, 8, 9]], 0, CPU)
+    assert ids.tolist() == [[0, 5, 6], [7, 8, 9]]
+    assert mask.tolist() == [[0, 1, 1], [1, 1, 1]]
+
+
+def test_prompts_of_one_length_need_no_mask():
+    assert pad_left([[5, 6], [7, 8]], 0, CPU)[1] is None
+
+
+def test_requests_are_decoded_in_parts_of_like_length_and_come_back_in_order():
+    lengths = [3, 1, 2, 1]
+    requests = [Request(prompt_ids=[n] * n, seeds=[10 * n, 10 * n + 1]) for n in lengths]
+    parts = []
+
+    def echo(part):
+        parts.append([len(request.prompt_ids) for request in part])
+        return [
+            Completion(prompt_ids=request.prompt_ids, token_ids=[seed], logprobs=[0.0], stop_reason=StopReason.LENGTH)
+            for request in part
+            for seed in request.seeds
+        ]
+
+    results = decode_in_parts(requests, 4, echo)
+    assert parts == [[1, 1], [2, 3]]
+    assert [[completion.token_ids for completion in group] for group in results] == [
+        [[10 * n], [10 * n + 1]] for n in lengths
+    ]
+
+
+def test_a_request_of_more_completions_than_the_batch_size_is_decoded_alone():
+    sizes = []
+
+    def count(part):
+        sizes.append([len(request.seeds) for request in part])
+        return [None] * sum(sizes[-1])
+
+    decode_in_parts([Request(prompt_ids=[1], seeds=list(range(n))) for n in (1, 5, 1)], 3, count)
+    assert sizes == [[1], [5], [1]]
