@@ -57,40 +57,21 @@ def _version(
         raise typer.Exit
 
 
-@app.command()
-def pretrain(
-    config: ConfigFile,
-    run: RunOption = None,
-    settings: SetOption = None,
-    fresh: FreshOption = False,
-    dry_run: DryOption = False,
-) -> None:
-    """Train a model from scratch on documents drawn from tasks and text files."""
-    _guard(lambda: _train("pretrain", config, run, settings, fresh, dry_run))
+def _add_training_command(stage: str, help_text: str) -> None:
+    @app.command(name=stage, help=help_text)
+    def command(
+        config: ConfigFile,
+        run: RunOption = None,
+        settings: SetOption = None,
+        fresh: FreshOption = False,
+        dry_run: DryOption = False,
+    ) -> None:
+        _guard(lambda: _train(stage, config, run, settings, fresh, dry_run))
 
 
-@app.command()
-def sft(
-    config: ConfigFile,
-    run: RunOption = None,
-    settings: SetOption = None,
-    fresh: FreshOption = False,
-    dry_run: DryOption = False,
-) -> None:
-    """Imitate: cross-entropy on the tokens of responses."""
-    _guard(lambda: _train("sft", config, run, settings, fresh, dry_run))
-
-
-@app.command()
-def rl(
-    config: ConfigFile,
-    run: RunOption = None,
-    settings: SetOption = None,
-    fresh: FreshOption = False,
-    dry_run: DryOption = False,
-) -> None:
-    """On-policy RL against verifiable rewards."""
-    _guard(lambda: _train("rl", config, run, settings, fresh, dry_run))
+_add_training_command("pretrain", "Train a model from scratch on documents drawn from tasks and text files.")
+_add_training_command("sft", "Imitate: cross-entropy on the tokens of responses.")
+_add_training_command("rl", "On-policy RL against verifiable rewards.")
 
 
 @app.command(name="eval")

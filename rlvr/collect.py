@@ -19,13 +19,17 @@ from rlvr.types import Completion, Group, Metrics, Problem, Request, Rollout, Sa
 
 @dataclass(frozen=True, kw_only=True)
 class Collector:
-    """All that turns problems into scored rollouts."""
+    """All that turns problems into scored rollouts.
+
+    batch_size: completions that the engine decodes together at most.
+    """
 
     task: Task
     reward: RewardSum
     engine: Engine
     codec: Codec
     sampling: Sampling
+    batch_size: int
     seed: int
 
     def collect(self, problems: Sequence[Problem], *, group_size: int, purpose: str, step: int) -> list[Group]:
@@ -87,7 +91,13 @@ def make_collector(
         max_new_tokens=rollout.max_new_tokens, min_new_tokens=rollout.min_new_tokens, temperature=rollout.temperature
     )
     return Collector(
-        task=make_task(task, seed), reward=RewardSum(reward), engine=engine, codec=codec, sampling=sampling, seed=seed
+        task=make_task(task, seed),
+        reward=RewardSum(reward),
+        engine=engine,
+        codec=codec,
+        sampling=sampling,
+        batch_size=rollout.batch_size,
+        seed=seed,
     )
 
 

@@ -102,6 +102,8 @@ def draw_rows(config: StageConfig, split: Split, count: int) -> list[dict[str, o
             for d in take(document, split, count)
         ]
     assert isinstance(config, RlConfig | EvalConfig)
+    if config.task is None:
+        raise RlvrError("task", "is missing: there are no problems to draw", remedy="set task")
     task = make_task(config.task, config.seed)
     problems = [task.problem(split, index) for index in range(min(count, task.size(split) or count))]
     return [

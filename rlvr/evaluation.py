@@ -13,11 +13,17 @@ from transformers import PreTrainedModel
 from rlvr.collect import Collector, make_collector, truncated
 from rlvr.config import DocumentStageConfig, RlConfig
 from rlvr.data.batching import collate, split_by_tokens
+from rlvr.data.documents import DocumentSource
+from rlvr.data.text import to_samples
 from rlvr.models.tokenizer import Codec
 from rlvr.runtime import signals
 from rlvr.statistics import effective_count, pass_at_k, wilson
+from rlvr.tasks.task import Task
 from rlvr.train.losses import cross_entropy
-from rlvr.types import Group, Metrics, Sample, Split
+from rlvr.types import Group, Metrics, Split
+
+TOKENS_AT_ONCE = 16384
+"""Padded tokens in one forward pass over held-out documents: bounds memory."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,31 +35,64 @@ class Evaluation:
     greedy: list[Group]
 
 
-def evaluate(collector: Collector, *, problems: int, samples: int, split: Split, step: int = 0) -> Evaluation:
+def evaluate(
+    collector: Collector,
+    *,
+    problems: int,
+    samples: int,
+    split: Split,
+    step: int = 0,
+    progress: Callable[[int], None] = lambda _done: None,
+) -> Evaluation:
     """Sampled and greedy answers to the first problems of a split, the same problems at every step.
 
-    problems: how many, or fewer if the split has fewer.
+    problems: how many, or fewer if the split has fewer. progress: told how many problems are done.
     """
-    count = min(problems, collector.task.size(split) or problems)
-    chosen = [collector.task.problem(split, index) for index in range(count)]
-    sampled = collector.collect(chosen, group_size=samples, purpose="eval", step=step)
-    greedy = collector.collect_greedy(chosen)
+    count = problems_of(collector.task, split, problems)
+    at_once = max(1, collector.batch_size // samples)
+    sampled: list[Group] = []
+    greedy: list[Group] = []
+    for first in range(0, count, at_once):
+        chosen = [collector.task.problem(split, index) for index in range(first, min(count, first + at_once))]
+        sampled += collector.collect(chosen, group_size=samples, purpose="eval", step=step)
+        greedy += collector.collect_greedy(chosen)
+        progress(len(sampled))
     return Evaluation(metrics=accuracy_metrics(collector.task.name, sampled, greedy), sampled=sampled, greedy=greedy)
 
 
-def scheduled(config: DocumentStageConfig | RlConfig, model: PreTrainedModel, codec: Codec) -> Callable[[int], Metrics]:
-    """The evaluation while training: metrics every ``eval.every`` steps and after the last, else none."""
+def problems_of(task: Task, split: Split, wanted: int) -> int:
+    """How many problems of a split are evaluated: those wanted, or all there are."""
+    return min(wanted, task.size(split) or wanted)
+
+
+def scheduled(
+    config: DocumentStageConfig | RlConfig, model: PreTrainedModel, codec: Codec, documents: HeldOut | None = None
+) -> Callable[[int], Metrics]:
+    """The evaluation while training: metrics every ``eval.every`` steps and after the last, else none.
+
+    documents: those whose loss is measured too.
+    """
     section, task = config.eval, config.task
-    if section is None or task is None:
+    if section is None:
         return lambda _step: {}
-    collector = make_collector(model, codec, task=task, reward=config.reward, rollout=config.rollout, seed=config.seed)
+    collector = None
+    if task is not None:
+        collector = make_collector(
+            model, codec, task=task, reward=config.reward, rollout=config.rollout, seed=config.seed
+        )
 
     def measure(step: int) -> Metrics:
         if step % section.every and step != config.train.max_steps:
             return {}
         start = time.perf_counter()
-        result = evaluate(collector, problems=section.problems, samples=section.samples, split="test", step=step)
-        return {**result.metrics, "time/eval_seconds": time.perf_counter() - start}
+        row: Metrics = {}
+        if collector is not None:
+            row |= evaluate(
+                collector, problems=section.problems, samples=section.samples, split="test", step=step
+            ).metrics
+        if documents is not None:
+            row |= document_metrics(model, codec, documents, section.problems)
+        return {**row, "time/eval_seconds": time.perf_counter() - start}
 
     return measure
 
@@ -92,27 +131,35 @@ def _share(name: str, groups: Sequence[Sequence[bool]]) -> Metrics:
     return {name: share, f"{name}_low": low, f"{name}_high": high}
 
 
+@dataclass(frozen=True, kw_only=True)
+class HeldOut:
+    """Documents of the test split whose loss is measured; whole: on all their tokens, not the response alone."""
+
+    document: DocumentSource
+    whole: bool
+
+
 @torch.inference_mode()
-def document_metrics(
-    model: PreTrainedModel, samples: list[Sample], *, pad_id: int, budget: int, vocab_size: int
-) -> Metrics:
+def document_metrics(model: PreTrainedModel, codec: Codec, documents: HeldOut, count: int) -> Metrics:
     """``eval/documents/…``: loss in nats a token, and what it says about the space that is left to search.
 
     perplexity: exp(loss), "choices per token". log10_search_space: of all texts of the mean trained length T over V
     tokens, T log10 V. log10_choices: of those the model still has to choose among, T log10 perplexity.
     """
-    total, count = 0.0, 0
-    for part in split_by_tokens(samples, budget):
+    drawn = [documents.document("test", index) for index in range(count)]
+    samples = to_samples(drawn, codec, whole=documents.whole)
+    total, tokens = 0.0, 0
+    for part in split_by_tokens(samples, TOKENS_AT_ONCE):
         signals.check()
-        output = cross_entropy(model, collate(part, pad_id, model.device))
+        output = cross_entropy(model, collate(part, codec.pad_id, model.device))
         total += float(output.loss_sum)
-        count += sum(sum(sample.loss_mask) for sample in part)
-    loss, length = total / count, count / len(samples)
+        tokens += sum(sum(sample.loss_mask) for sample in part)
+    loss, length = total / tokens, tokens / count
     return {
         "eval/documents/loss": loss,
         "eval/documents/perplexity": math.exp(loss),
         "eval/documents/length_mean": length,
-        "eval/documents/log10_search_space": length * math.log10(vocab_size),
+        "eval/documents/log10_search_space": length * math.log10(len(codec.tokenizer)),
         "eval/documents/log10_choices": length * loss / math.log(10),
     }
 

@@ -79,8 +79,12 @@ def _check_documents(config: DocumentStageConfig) -> Any:
     """The corpus, after every source has given a document of each split that is used."""
     corpus = make_corpus(config.data, config.task, config.seed)
     corpus.document("train", 0)
-    if config.eval is not None and config.task is not None:
-        make_task(config.task, config.seed).problem("test", 0)
+    if config.eval is not None:
+        corpus.document("test", 0)
+        if config.task is not None:
+            task = make_task(config.task, config.seed)
+            task.problem("test", 0)
+            check_gold(task, RewardSum(config.reward), "test")
     return corpus
 
 
@@ -96,18 +100,16 @@ def _plan_rl(config: RlConfig, starting: bool) -> Plan:
 
 
 def _plan_eval(config: EvalConfig, starting: bool) -> Plan:
+    if config.data is not None:
+        make_corpus(config.data, config.task, config.seed).document("test", 0)
+    if config.task is None:
+        return _with_model(config.model, None, {}, starting)
     task = make_task(config.task, config.seed)
     task.problem(config.eval.split, 0)
     check_gold(task, RewardSum(config.reward), config.eval.split)
-    if config.data is not None:
-        make_corpus(config.data, config.task, config.seed).document("test", 0)
     problems = min(config.eval.problems, task.size(config.eval.split) or config.eval.problems)
-    plan = _with_model(
-        config.model,
-        None,
-        {"rollout (at most)": problems * (config.eval.samples + 1) * config.rollout.max_new_tokens},
-        starting,
-    )
+    tokens = {"rollout (at most)": problems * (config.eval.samples + 1) * config.rollout.max_new_tokens}
+    plan = _with_model(config.model, None, tokens, starting)
     if problems < config.eval.problems:
         plan.warnings.append(f"the {config.eval.split} split has {problems} problems; all of them are evaluated")
     return plan

@@ -1,5 +1,7 @@
 """Every configuration that is shipped."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -24,3 +26,8 @@ def test_its_header_says_what_it_is_for_and_what_to_expect(config: Path) -> None
     assert "rlvr " in text or "scripts/" in text
     assert "Two cores: about" in text
     assert "Expect" in text
+
+
+def test_the_page_of_all_keys_is_up_to_date(tmp_path: Path) -> None:
+    subprocess.run([sys.executable, ROOT / "scripts" / "write_configuration.py", tmp_path / "page.md"], check=True)
+    assert (tmp_path / "page.md").read_text() == (ROOT / "docs" / "configuration.md").read_text()

@@ -71,7 +71,8 @@ def test_the_quickstarts_checkpoint_gives_the_same_logits_in_plain_transformers(
     """Ours: the log-probabilities that the engine recorded while it sampled this model."""
     folder = quickstart / "rl" / "checkpoints" / "step_000050"
     model = AutoModelForCausalLM.from_pretrained(folder)
-    rows = [json.loads(line) for line in (quickstart / "after_rl" / "rollouts" / "step_000000.jsonl").open()][:64]
+    lines = (quickstart / "after_rl" / "rollouts" / "step_000000.jsonl").read_text().splitlines()
+    rows = [json.loads(line) for line in lines[:64]]
     for row in rows:
         ids = torch.tensor([row["prompt_ids"] + row["token_ids"]])
         with torch.no_grad():

@@ -15,6 +15,7 @@ from rlvr.types import Metrics
 SHOWN = {
     "train/loss": "loss",
     "train/perplexity": "perplexity",
+    "eval/documents/perplexity": "held-out perplexity",
     "reward/mean": "reward",
     "rollout/length_mean": "length",
 }

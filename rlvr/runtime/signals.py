@@ -1,6 +1,7 @@
 """Stopping where it is safe: the first SIGINT or SIGTERM is noted, the second ends the program at once."""
 
 import contextlib
+import os
 import signal
 from collections.abc import Iterator
 from types import FrameType
@@ -23,6 +24,7 @@ def watched() -> Iterator[None]:
         _received = number
         for each in numbers:
             signal.signal(each, signal.SIG_DFL)
+        os.write(2, b"\nstopping as soon as it is safe; once more to stop at once\n")
 
     for number in numbers:
         signal.signal(number, note)

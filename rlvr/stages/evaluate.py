@@ -1,42 +1,55 @@
 """``rlvr eval``: what a model can do on a task, with 95 % intervals."""
 
-from rlvr.collect import make_collector, to_json
-from rlvr.config import EvalConfig
-from rlvr.corpus import make_corpus, take
-from rlvr.data.text import to_samples
-from rlvr.evaluation import document_metrics, evaluate
+import time
+
+from rlvr.collect import Collector, make_collector, to_json
+from rlvr.config import EvalConfig, FinalEvalSection
+from rlvr.corpus import make_corpus
+from rlvr.evaluation import Evaluation, HeldOut, document_metrics, evaluate, problems_of
 from rlvr.models.pretrained import load_model
 from rlvr.runtime import signals
 from rlvr.runtime.device import start
 from rlvr.runtime.files import write_json, write_jsonl
 from rlvr.runtime.metrics import MetricsFile
+from rlvr.runtime.progress import StepProgress
 from rlvr.runtime.run_dir import RunDirectory
 from rlvr.types import Metrics
 
-TOKENS_AT_ONCE = 16384
 
-
-def run(config: EvalConfig, run: RunDirectory) -> Metrics:
+def run(config: EvalConfig, run: RunDirectory) -> None:
     """Measure, and write eval.json, a row of metrics and every rollout."""
     device = start(config, run)
     model, codec = load_model(config.model, config.prompt, device)
-    collector = make_collector(
-        model, codec, task=config.task, reward=config.reward, rollout=config.rollout, seed=config.seed
-    )
+    metrics: Metrics = {}
+    begin = time.perf_counter()
     with signals.watched():
-        section = config.eval
-        result = evaluate(collector, problems=section.problems, samples=section.samples, split=section.split)
-        metrics = result.metrics
-        if config.data is not None:
-            documents = take(make_corpus(config.data, config.task, config.seed).document, "test", config.eval.problems)
-            samples = to_samples(documents, codec, whole=False)
-            metrics |= document_metrics(
-                model, samples, pad_id=codec.pad_id, budget=TOKENS_AT_ONCE, vocab_size=len(codec.tokenizer)
+        if config.task is not None:
+            collector = make_collector(
+                model, codec, task=config.task, reward=config.reward, rollout=config.rollout, seed=config.seed
             )
-    groups = [*result.sampled, *result.greedy]
-    write_jsonl(run.rollouts(0), (to_json(attempt) for group in groups for attempt in group))
+            result = _answers(config.eval, collector)
+            metrics |= result.metrics
+            groups = [*result.sampled, *result.greedy]
+            write_jsonl(run.rollouts(0), (to_json(attempt) for group in groups for attempt in group))
+        if config.data is not None:
+            corpus = make_corpus(config.data, config.task, config.seed)
+            held_out = HeldOut(document=corpus.document, whole=False)
+            metrics |= document_metrics(model, codec, held_out, config.eval.problems)
+    metrics["time/eval_seconds"] = time.perf_counter() - begin
     rows = MetricsFile(run.metrics, last_step=-1)
     rows.write(0, metrics)
     rows.close()
     write_json(run.path / "eval.json", {"model": config.model, **metrics})
-    return metrics
+
+
+def _answers(section: FinalEvalSection, collector: Collector) -> Evaluation:
+    """Sampled and greedy answers, with progress."""
+    count = problems_of(collector.task, section.split, section.problems)
+    with StepProgress("eval", count) as progress:
+        return evaluate(
+            collector,
+            problems=section.problems,
+            samples=section.samples,
+            split=section.split,
+            progress=progress.update,
+        )

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from safetensors.torch import save_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from rlvr.config import ModelConfig, TokenizerConfig, TrainConfig
@@ -132,7 +133,7 @@ def test_a_checkpoint_holds_safetensors_and_text_alone(tmp_path):
     for file in files.values():
         assert file.suffix in {".safetensors", ".json", ".jinja", ".txt"}
         if file.suffix != ".safetensors":
-            assert file.read_text(encoding="utf-8").isprintable() or "\n" in file.read_text(encoding="utf-8")
+            file.read_bytes().decode("utf-8")
 
 
 def test_plain_transformers_loads_a_checkpoint(tmp_path):
@@ -145,14 +146,8 @@ def test_plain_transformers_loads_a_checkpoint(tmp_path):
 
 
 def test_the_optimizer_of_another_model_is_refused(tmp_path):
-    first = checkpoints_in(tmp_path)
-    train(first, 1)
-    first.save(state_at(1))
-    folder = tmp_path / "step_000001"
-    two_layers = checkpoints_in(tmp_path / "other", model=ModelConfig(layers=2, width=16, heads=2))
-    train(two_layers, 1)
-    (tmp_path / "other").mkdir()
-    two_layers.save(state_at(1))
-    (tmp_path / "other" / "step_000001" / "optimizer.safetensors").replace(folder / "optimizer.safetensors")
-    with pytest.raises(RlvrError, match="is of another model"):
-        first.resume()
+    checkpoints = checkpoints_in(tmp_path)
+    checkpoints.save(state_at(1))
+    save_file({"model.layers.9.weight.exp_avg": torch.zeros(1)}, tmp_path / "step_000001" / "optimizer.safetensors")
+    with pytest.raises(RlvrError, match=r"is of another model; got 'model\.layers\.9"):
+        checkpoints.resume()

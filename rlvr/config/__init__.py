@@ -1,0 +1,64 @@
+"""Every knob: the schema of the YAML files, one model a stage. Unknown keys are refused; nothing here imports torch.
+
+A key that could have no effect is refused where it is set (``experts`` for a dense family, ``betas`` for SGD, …).
+"""
+
+from rlvr.config.data import DataConfig, Mixture, PretrainDataConfig, SourceConfig
+from rlvr.config.models import ModelConfig, PromptConfig, TokenizerConfig
+from rlvr.config.stages import (
+    STAGES,
+    DocumentStageConfig,
+    EvalConfig,
+    PretrainConfig,
+    RewardTable,
+    RlConfig,
+    SftConfig,
+    StageConfig,
+    stage_of,
+)
+from rlvr.config.strict import Fraction, Strict
+from rlvr.config.tasks import ArithmeticConfig, ModsumConfig, ProblemsConfig, TaskConfig, WordsConfig
+from rlvr.config.training import (
+    PRESETS,
+    AlgoConfig,
+    DocumentTrainConfig,
+    EvalSection,
+    FinalEvalSection,
+    RolloutConfig,
+    SamplingConfig,
+    TrainConfig,
+)
+
+__all__ = [
+    "PRESETS",
+    "STAGES",
+    "AlgoConfig",
+    "ArithmeticConfig",
+    "DataConfig",
+    "DocumentStageConfig",
+    "DocumentTrainConfig",
+    "EvalConfig",
+    "EvalSection",
+    "FinalEvalSection",
+    "Fraction",
+    "Mixture",
+    "ModelConfig",
+    "ModsumConfig",
+    "PretrainConfig",
+    "PretrainDataConfig",
+    "ProblemsConfig",
+    "PromptConfig",
+    "RewardTable",
+    "RlConfig",
+    "RolloutConfig",
+    "SamplingConfig",
+    "SftConfig",
+    "SourceConfig",
+    "StageConfig",
+    "Strict",
+    "TaskConfig",
+    "TokenizerConfig",
+    "TrainConfig",
+    "WordsConfig",
+    "stage_of",
+]

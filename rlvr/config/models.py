@@ -1,0 +1,73 @@
+"""Models, tokenizers and prompts."""
+
+from __future__ import annotations
+
+from typing import Literal, Self
+
+from pydantic import PositiveInt, model_validator
+
+from rlvr.config.strict import Strict
+
+
+class ModelConfig(Strict):
+    """A model from scratch: a few dials from which a transformers configuration follows."""
+
+    family: Literal["llama", "qwen3", "qwen3_moe"] = "llama"
+    layers: PositiveInt
+    width: PositiveInt
+    heads: PositiveInt
+    kv_heads: PositiveInt | None = None
+    """Key/value heads; None means as many as heads (no grouped-query attention)."""
+    mlp_width: PositiveInt | None = None
+    """Hidden width of each MLP or expert; None means 4 × width (dense) or width (experts)."""
+    max_positions: PositiveInt = 1024
+    tie_embeddings: bool = True
+    experts: PositiveInt | None = None
+    experts_per_token: PositiveInt | None = None
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.width % self.heads or (self.width // self.heads) % 2:
+            raise ValueError(f"width {self.width} must be an even multiple of heads {self.heads}")
+        if self.kv_heads is not None and self.heads % self.kv_heads:
+            raise ValueError(f"heads {self.heads} must be a multiple of kv_heads {self.kv_heads}")
+        if self.family != "qwen3_moe":
+            self.refuse_set(("experts", "experts_per_token"), f"for family {self.family}")
+        elif self.experts is None or self.experts_per_token is None:
+            raise ValueError("family qwen3_moe needs experts and experts_per_token")
+        elif self.experts_per_token > self.experts:
+            raise ValueError(f"experts_per_token {self.experts_per_token} exceeds experts {self.experts}")
+        return self
+
+
+class TokenizerConfig(Strict):
+    """How text becomes tokens: one per word between spaces, one per character, or byte-pair encoding."""
+
+    kind: Literal["words", "characters", "bpe"] = "words"
+    vocab_size: PositiveInt | None = None
+    """Size to train byte-pair encoding to (default 2048); it follows from the text for the other kinds."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.kind != "bpe":
+            self.refuse_set(("vocab_size",), f"for kind {self.kind}")
+        elif self.vocab_size is not None and self.vocab_size < 300:
+            raise ValueError(
+                f"vocab_size {self.vocab_size} is too small for bpe: 256 bytes come first; allowed: >= 300"
+            )
+        return self
+
+
+class PromptConfig(Strict):
+    """How a question is put to the model."""
+
+    style: Literal["auto", "chat", "plain"] = "auto"
+    """auto: the tokenizer's own chat template if it has one, else the question as it is."""
+    system: str | None = None
+    """A system message, for chat only."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.style == "plain":
+            self.refuse_set(("system",), "with style plain")
+        return self

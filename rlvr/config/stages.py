@@ -1,0 +1,135 @@
+"""The stages: what a whole file holds."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
+
+from rlvr.config.data import DataConfig, PretrainDataConfig
+from rlvr.config.models import ModelConfig, PromptConfig, TokenizerConfig
+from rlvr.config.strict import Strict
+from rlvr.config.tasks import TaskConfig
+from rlvr.config.training import (
+    AlgoConfig,
+    DocumentTrainConfig,
+    EvalSection,
+    FinalEvalSection,
+    RolloutConfig,
+    SamplingConfig,
+    TrainConfig,
+)
+
+RewardTable = Annotated[dict[str, float], Field(min_length=1)]
+
+
+class StageConfig(Strict):
+    """What every stage has."""
+
+    seed: NonNegativeInt = 0
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    threads: PositiveInt | None = None
+    """CPU threads of the arithmetic; None leaves it to torch. Bits may differ between thread counts."""
+
+
+class DocumentStageConfig(StageConfig):
+    """A stage that learns from documents."""
+
+    task: TaskConfig | None = None
+    data: DataConfig
+    train: DocumentTrainConfig
+    rollout: SamplingConfig = SamplingConfig()
+    """How the evaluations while training sample."""
+    reward: RewardTable = {"exact": 1.0}
+    """What the evaluations while training count as right."""
+    eval: EvalSection | None = None
+
+    @model_validator(mode="after")
+    def _check_sources(self) -> Self:
+        if self.data.mixture is not None and self.task is None:
+            raise ValueError("data.mixture needs a task")
+        if self.eval is None or self.task is None:
+            self.refuse_set(("rollout", "reward"), "without eval of a task")
+        if self.eval is None and self.data.sources is not None:
+            self.refuse_set(("task",), "beside data.sources without eval")
+        if self.eval is not None and self.task is None:
+            self.eval.refuse_set(("samples",), "without a task")
+        return self
+
+
+class PretrainConfig(DocumentStageConfig):
+    """``rlvr pretrain``"""
+
+    model: ModelConfig
+    tokenizer: TokenizerConfig = TokenizerConfig()
+    data: PretrainDataConfig
+
+
+class SftConfig(DocumentStageConfig):
+    """``rlvr sft``"""
+
+    model: str
+    prompt: PromptConfig = PromptConfig()
+
+
+class RlConfig(StageConfig):
+    """``rlvr rl``"""
+
+    model: str
+    prompt: PromptConfig = PromptConfig()
+    task: TaskConfig
+    reward: RewardTable = {"exact": 1.0}
+    rollout: RolloutConfig = RolloutConfig()
+    algo: AlgoConfig = Field(default_factory=lambda: AlgoConfig.model_validate({}))
+    train: TrainConfig
+    eval: EvalSection | None = None
+
+    @model_validator(mode="after")
+    def _check_group(self) -> Self:
+        if self.rollout.group_size < 2 and self.algo.advantage != "correct_only":
+            raise ValueError(
+                f"rollout.group_size 1 with algo.advantage {self.algo.advantage} makes every advantage 0; allowed: >= 2"
+            )
+        return self
+
+
+class EvalConfig(StageConfig):
+    """``rlvr eval``"""
+
+    model: str
+    prompt: PromptConfig = PromptConfig()
+    task: TaskConfig | None = None
+    reward: RewardTable = {"exact": 1.0}
+    rollout: SamplingConfig = SamplingConfig()
+    eval: FinalEvalSection = FinalEvalSection()
+    data: DataConfig | None = None
+    """Documents whose loss and perplexity are measured too."""
+
+    @model_validator(mode="after")
+    def _check_task(self) -> Self:
+        if self.task is None and (self.data is None or self.data.sources is None):
+            raise ValueError("there is nothing to evaluate: give a task, or data.sources")
+        if self.task is None:
+            self.refuse_set(("reward", "rollout"), "without a task")
+            self.eval.refuse_set(("samples", "split"), "without a task")
+        return self
+
+
+STAGES: dict[str, type[StageConfig]] = {
+    "pretrain": PretrainConfig,
+    "sft": SftConfig,
+    "rl": RlConfig,
+    "eval": EvalConfig,
+}
+
+
+def stage_of(keys: dict[str, Any]) -> str:
+    """The stage that a file with these top-level keys is for; a file need not name it.
+
+    A model given as dials is pretraining; ``train`` with ``data`` is SFT, without it RL; no ``train`` is evaluation.
+    """
+    if isinstance(keys.get("model"), dict):
+        return "pretrain"
+    if "train" in keys:
+        return "sft" if "data" in keys else "rl"
+    return "eval"

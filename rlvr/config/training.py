@@ -1,0 +1,121 @@
+"""Training, sampling, evaluation and the policy-gradient algorithm."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
+
+from rlvr.config.strict import Fraction, Strict
+
+
+class TrainConfig(Strict):
+    """The optimization that every training stage shares."""
+
+    max_steps: PositiveInt
+    learning_rate: PositiveFloat
+    optimizer: Literal["adamw", "sgd"] = "adamw"
+    betas: Annotated[list[Fraction], Field(min_length=2, max_length=2)] | None = None
+    """AdamW's moments; default [0.9, 0.95]."""
+    momentum: Fraction | None = None
+    """SGD's momentum; default 0."""
+    weight_decay: NonNegativeFloat = 0.0
+    schedule: Literal["constant", "cosine"] = "constant"
+    warmup_steps: NonNegativeInt = 0
+    max_grad_norm: PositiveFloat = 1.0
+    micro_batch_tokens: PositiveInt = 16384
+    """Padded tokens in one forward pass: bounds memory, cannot change the gradient."""
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    """Arithmetic of forward and backward passes, sampling included; master weights stay float32."""
+    save_every: PositiveInt = 100
+    keep_checkpoints: PositiveInt = 3
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        other = {"adamw": ("momentum",), "sgd": ("betas",)}[self.optimizer]
+        self.refuse_set(other, f"for optimizer {self.optimizer}")
+        return self
+
+
+class DocumentTrainConfig(TrainConfig):
+    """Training on documents: how many of their tokens make one update."""
+
+    batch_tokens: PositiveInt = 8192
+
+
+class SamplingConfig(Strict):
+    """How completions are sampled."""
+
+    engine: Literal["native", "hf"] = "native"
+    max_new_tokens: PositiveInt = 256
+    min_new_tokens: NonNegativeInt = 0
+    temperature: PositiveFloat = 1.0
+    batch_size: PositiveInt = 512
+    """Completions decoded together at most: bounds memory."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.min_new_tokens > self.max_new_tokens:
+            raise ValueError(f"min_new_tokens {self.min_new_tokens} exceeds max_new_tokens {self.max_new_tokens}")
+        return self
+
+
+class RolloutConfig(SamplingConfig):
+    """How an RL step's rollouts are sampled."""
+
+    group_size: PositiveInt = 8
+    problems_per_step: PositiveInt = 64
+    save_every: PositiveInt = 1
+    """Rollouts of every n-th step are written to rollouts/."""
+
+
+class EvalSection(Strict):
+    """Evaluation on the test split while training."""
+
+    every: PositiveInt
+    problems: PositiveInt = 256
+    """How many problems of the task are answered; of how many documents the loss is measured."""
+    samples: PositiveInt = 1
+    """Sampled completions a problem, beside the greedy one."""
+
+
+class FinalEvalSection(Strict):
+    """What ``rlvr eval`` measures."""
+
+    problems: PositiveInt = 256
+    """How many problems are answered; of how many documents the loss is measured."""
+    samples: PositiveInt = 4
+    """Sampled completions a problem, beside the greedy one; pass@k is given for k = 1, 2, 4, … up to it."""
+    split: Literal["train", "test"] = "test"
+
+
+class AlgoConfig(Strict):
+    """Policy gradient. The preset fills in the fields that are not set beside it."""
+
+    preset: Literal["reinforce", "grpo", "star"] = "reinforce"
+    advantage: Literal["mean_centred", "standardised", "correct_only"]
+    drop_zero_variance: bool
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill(cls, fields: Any) -> Any:
+        preset = PRESETS.get(fields.get("preset", "reinforce")) if isinstance(fields, dict) else None
+        return {**preset, **fields} if preset else fields
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.advantage == "correct_only" and self.drop_zero_variance:
+            raise ValueError(
+                "drop_zero_variance: true throws away groups that are all correct, which correct_only imitates"
+            )
+        return self
+
+
+PRESETS: dict[str, dict[str, Any]] = {
+    # REINFORCE with the group's mean as baseline: Williams 1992; Dr. GRPO, arXiv:2503.20783, without its length constant.
+    "reinforce": {"advantage": "mean_centred", "drop_zero_variance": True},
+    # GRPO: divided by the group's standard deviation, arXiv:2402.03300, equation 3 on outcome rewards; no KL, one update.
+    "grpo": {"advantage": "standardised", "drop_zero_variance": True},
+    # STaR, arXiv:2203.14465, on-policy: sample, keep the correct, imitate them.
+    "star": {"advantage": "correct_only", "drop_zero_variance": False},
+}

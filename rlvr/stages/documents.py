@@ -1,0 +1,50 @@
+"""What the stages that learn from documents share: their source, their loss and their evaluation."""
+
+import torch
+from transformers import PreTrainedModel
+
+from rlvr.config import DocumentStageConfig
+from rlvr.corpus import Corpus
+from rlvr.data.document_batches import DocumentBatches
+from rlvr.evaluation import HeldOut, scheduled, with_perplexity
+from rlvr.models.tokenizer import Codec
+from rlvr.runtime.run_dir import RunDirectory
+from rlvr.train.loop import Fit, fit
+from rlvr.train.losses import cross_entropy
+
+
+def fit_documents(
+    config: DocumentStageConfig,
+    run: RunDirectory,
+    *,
+    label: str,
+    model: PreTrainedModel,
+    codec: Codec,
+    corpus: Corpus,
+    whole: bool,
+    device: torch.device,
+) -> None:
+    """Fit a model to a corpus by cross-entropy; whole: on every token of a document, else on the response alone."""
+    source = DocumentBatches(
+        corpus.document,
+        codec,
+        whole=whole,
+        longest=model.config.max_position_embeddings,
+        batch_tokens=config.train.batch_tokens,
+        budget=config.train.micro_batch_tokens,
+        device=device,
+    )
+    held_out = HeldOut(document=corpus.document, whole=whole)
+    fit(
+        Fit(
+            label=label,
+            model=model,
+            tokenizer=codec.tokenizer,
+            source=source,
+            loss=cross_entropy,
+            config=config.train,
+            run=run,
+            describe=with_perplexity,
+            evaluate=scheduled(config, model, codec, held_out),
+        )
+    )

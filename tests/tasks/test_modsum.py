@@ -1,0 +1,167 @@
+"""Sums modulo M: what is asked, how it is answered, how demonstrators err."""
+
+from random import Random
+
+import pytest
+
+from rlvr.config import ModsumConfig
+from rlvr.errors import RlvrError
+from rlvr.tasks.modsum import DISTRACTORS, Modsum
+from rlvr.types import Problem
+
+
+def task(**fields: object) -> Modsum:
+    return Modsum(ModsumConfig.model_validate({"name": "modsum", **fields}), seed=0)
+
+
+def ask(question: str) -> Problem:
+    return Problem(task="modsum", split="train", index=0, question=question, answer="")
+
+
+def chain_of(response: str) -> list[int]:
+    return [int(word) for word in response.removeprefix("<think> ").partition(" </think>")[0].split()]
+
+
+def test_a_question_is_digits_and_the_answer_their_sum() -> None:
+    made = task(modulus=7, length=5)
+    for index in range(20):
+        problem = made.problem("train", index)
+        *digits, end = problem.question.split()
+        assert (len(digits), end) == (5, "=")
+        assert all(0 <= int(digit) < 7 for digit in digits)
+        assert problem.answer == str(sum(map(int, digits)) % 7)
+
+
+@pytest.mark.parametrize(
+    ("mode", "response"),
+    [
+        ("direct", "0"),
+        ("cot", "<think> 4 2 4 3 0 </think> 0"),
+        ("leap2", "<think> 2 3 0 </think> 0"),  # the second and fourth sum, then the last
+        ("leap4", "<think> 3 0 </think> 0"),
+    ],
+)
+def test_a_tagged_response(mode: str, response: str) -> None:
+    """4 + 3 + 2 + 4 + 2 modulo 5, whose running sums are 4, 2, 4, 3, 0."""
+    assert task(modulus=5, length=5, leaps=[1, 2, 4]).respond(ask("4 3 2 4 2 ="), mode, Random(0)) == response
+
+
+def test_a_leap_that_divides_the_length_does_not_write_the_last_sum_twice() -> None:
+    response = task(modulus=10, length=4, leaps=[2]).respond(ask("1 2 3 5 ="), "leap2", Random(0))
+    assert response == "<think> 3 1 </think> 1"
+
+
+@pytest.mark.parametrize(("mode", "response"), [("direct", "4"), ("cot", "4 2 4"), ("leap2", "2 4")])
+def test_an_untagged_response_is_the_chain_alone(mode: str, response: str) -> None:
+    made = task(modulus=5, length=3, leaps=[1, 2], tagged=False)
+    assert made.respond(ask("4 3 2 ="), mode, Random(0)) == response
+    assert made.final_answer(response) == "4"
+    assert made.mode_of(response) == mode
+
+
+@pytest.mark.parametrize("tagged", [True, False])
+def test_distractors_come_first_and_count_for_nothing(tagged: bool) -> None:
+    made = task(modulus=5, length=3, distractors=4, tagged=tagged)
+    words = made.respond(ask("4 3 2 ="), "cot", Random(0)).split()
+    assert all(word in DISTRACTORS for word in words[:4])
+    assert words[4:] == ("<think> 4 2 4 </think> 4" if tagged else "4 2 4").split()
+    assert made.final_answer(" ".join(words)) == "4"
+    assert made.mode_of(" ".join(words)) == "cot"
+
+
+def test_distractors_are_drawn_freely() -> None:
+    made = task(distractors=1)
+    drawn = {made.respond(made.problem("train", 0), "direct", Random(i)).split()[0] for i in range(400)}
+    assert drawn == set(DISTRACTORS)
+
+
+@pytest.mark.parametrize(
+    ("response", "mode"),
+    [
+        ("", "direct"),
+        ("1 0 1", "direct"),
+        ("<think> 1 0 1 1 0 1 1 </think> 1", "cot"),  # 7 sums of 8, and an answer
+        ("<think> 1 0 1 1 0 1", "cot"),
+        ("<think> 1 0 1 </think> 1", "leap4"),
+        ("<think>", "leap4"),
+        ("<think>1 0 1 1 0 1 1 0</think>0", "cot"),  # tags need no spaces around them, as final_answer has it too
+    ],
+)
+def test_a_bad_tagged_response_is_of_the_mode_whose_length_is_nearest(response: str, mode: str) -> None:
+    assert task(length=8, leaps=[1, 4]).mode_of(response) == mode
+
+
+@pytest.mark.parametrize(
+    "response", ["", "   ", "0 1", "<think> 1 0", "<think> 1 0 </think>", "<think> 1 </think> 1 0"]
+)
+def test_a_tagged_response_without_one_answer_gives_none(response: str) -> None:
+    assert task().final_answer(response) is None
+
+
+def test_an_empty_untagged_response_gives_no_answer() -> None:
+    assert task(tagged=False).final_answer(" ") is None
+
+
+def test_gold_is_the_longest_leap_without_errors_or_distractors() -> None:
+    made = task(modulus=5, length=3, leaps=[1, 2], error_rate=1.0, distractors=2)
+    assert made.gold_response(ask("4 3 2 =")) == "<think> 2 4 </think> 4"
+
+
+def test_too_few_problems_to_split_are_refused() -> None:
+    with pytest.raises(RlvrError, match=r"task\.length: 2\^5 problems are too few"):
+        task(modulus=2, length=5)
+
+
+# ------------------------------------------------------------------------------------------------ errors
+
+
+def wrong_steps(made: Modsum, modulus: int, problems: int) -> list[tuple[tuple[int, int], bool]]:
+    """((sum so far, digit), whether what a demonstrator wrote next is wrong) for every step of some problems."""
+    rng, steps = Random(0), []
+    for index in range(problems):
+        problem = made.problem("train", index)
+        digits = [int(word) for word in problem.question.split()[:-1]]
+        total = 0
+        for digit, written in zip(digits, chain_of(made.respond(problem, "cot", rng)), strict=True):
+            steps.append(((total, digit), written != (total + digit) % modulus))
+            total = written
+    return steps
+
+
+@pytest.mark.parametrize("rate", [0.05, 0.3, 1.0])
+def test_random_errors_have_the_share_that_is_set(rate: float) -> None:
+    """4000 steps: three standard deviations are at most 0.022."""
+    steps = wrong_steps(task(modulus=10, error_rate=rate), 10, 250)
+    assert len(steps) == 4000
+    assert sum(wrong for _, wrong in steps) / 4000 == pytest.approx(rate, abs=0.022)
+
+
+def test_random_errors_hit_a_pair_now_and_then() -> None:
+    steps = wrong_steps(task(modulus=2, error_rate=0.5), 2, 20)
+    assert {wrong for pair, wrong in steps if pair == (1, 1)} == {True, False}
+
+
+def test_biased_errors_always_hit_the_same_pairs() -> None:
+    steps = wrong_steps(task(modulus=10, error_rate=0.3, error_kind="biased"), 10, 250)
+    wrong, right = {pair for pair, bad in steps if bad}, {pair for pair, bad in steps if not bad}
+    assert not wrong & right
+    assert len(wrong) / 100 == pytest.approx(0.3, abs=0.15)  # of 100 pairs; 0.15 is three standard deviations
+
+
+def test_biased_errors_happen_at_modulus_2_too() -> None:
+    """A quarter of four pairs is one pair; a rate that hits none would have no effect."""
+    steps = wrong_steps(task(modulus=2, error_rate=0.25, error_kind="biased"), 2, 20)
+    assert len({pair for pair, bad in steps if bad}) == 1
+
+
+def test_errors_are_carried_on_to_the_answer() -> None:
+    made = task(modulus=10, error_rate=0.5)
+    response = made.respond(made.problem("train", 0), "cot", Random(0))
+    assert made.final_answer(response) == str(chain_of(response)[-1])
+
+
+def test_a_demonstrator_errs_when_answering_at_once_too() -> None:
+    """At error rate 1 and M = 2 every step flips: an odd number of steps gives the wrong sum."""
+    made = task(modulus=2, length=7, error_rate=1.0)
+    problem = made.problem("train", 0)
+    assert made.respond(problem, "direct", Random(0)) == str(1 - int(problem.answer))

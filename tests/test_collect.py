@@ -1,0 +1,175 @@
+"""Problems in, scored groups of rollouts out, with an engine that writes what it is told."""
+
+from dataclasses import replace
+
+import pytest
+
+from rlvr.collect import Collector, rollout_metrics, to_json
+from rlvr.config import ModsumConfig, PromptConfig, TokenizerConfig
+from rlvr.models.tokenizer import build_tokenizer, make_codec
+from rlvr.rewards import RewardSum
+from rlvr.runtime.seeding import derive
+from rlvr.tasks import make_task
+from rlvr.types import Completion, Problem, Sampling, StopReason
+
+TASK = make_task(ModsumConfig(name="modsum", length=6), seed=0)
+CODEC = make_codec(build_tokenizer(TokenizerConfig(), ["0 1 ="], max_length=64), PromptConfig())
+PROBLEM = Problem(task="modsum", split="train", index=7, question="1 0 1 1 0 0 =", answer="1")
+OTHER = Problem(task="modsum", split="train", index=8, question="1 0 1 0 0 0 =", answer="0")
+
+RIGHT_DIRECT = "1"
+RIGHT_CHAIN = "<think> 1 1 0 1 1 1 </think> 1"
+WRONG_CHAIN = "<think> 1 1 0 1 1 0 </think> 0"
+CUT_CHAIN = "<think> 1 1"
+
+
+class Scripted:
+    """An engine that writes the same texts for every problem, and remembers what it was asked for.
+
+    Every text ends with a stop token except CUT_CHAIN.
+    """
+
+    def __init__(self, *texts):
+        self.texts, self.requests, self.sampling = texts, [], None
+
+    def generate(self, requests, sampling):
+        self.requests, self.sampling = list(requests), sampling
+        return [
+            [self.complete(request, text) for text, _ in zip(self.texts, request.seeds, strict=False)]
+            for request in requests
+        ]
+
+    def complete(self, request, text):
+        [ids] = CODEC.responses_ids([text])
+        cut = text == CUT_CHAIN
+        ids = ids if cut else [*ids, CODEC.stop_ids[0]]
+        return Completion(
+            prompt_ids=request.prompt_ids,
+            token_ids=ids,
+            logprobs=[-0.5] * len(ids),
+            stop_reason=StopReason.LENGTH if cut else StopReason.STOP,
+        )
+
+
+def collector_of(engine, *, seed=0):
+    return Collector(
+        task=TASK,
+        reward=RewardSum({"exact": 1.0, "format": 0.5}),
+        engine=engine,
+        codec=CODEC,
+        sampling=Sampling(max_new_tokens=16, temperature=0.7, min_new_tokens=1),
+        seed=seed,
+    )
+
+
+def collect(*texts, problems=(PROBLEM,)):
+    return collector_of(Scripted(*texts)).collect(problems, group_size=len(texts), purpose="rollout", step=1)
+
+
+def seeds(problems, group_size, *, seed=0, purpose="rollout", step=1):
+    """The seeds of each problem's rollouts."""
+    engine = Scripted(*["0"] * group_size)
+    collector_of(engine, seed=seed).collect(problems, group_size=group_size, purpose=purpose, step=step)
+    return [request.seeds for request in engine.requests]
+
+
+def test_each_rollout_is_scored_by_every_reward():
+    [group] = collect(RIGHT_DIRECT, RIGHT_CHAIN, WRONG_CHAIN, CUT_CHAIN)
+    assert [rollout.rewards for rollout in group] == [
+        {"exact": 1.0, "format": 0.0},
+        {"exact": 1.0, "format": 1.0},
+        {"exact": 0.0, "format": 1.0},
+        {"exact": 0.0, "format": 0.0},
+    ]
+    assert [rollout.reward for rollout in group] == [1.0, 1.5, 0.5, 0.0]
+    assert [rollout.correct for rollout in group] == [True, True, False, False]
+
+
+def test_a_rollout_knows_its_mode_text_and_prompt():
+    [group] = collect(RIGHT_DIRECT, RIGHT_CHAIN)
+    assert [rollout.mode for rollout in group] == ["direct", "cot"]
+    assert [rollout.text for rollout in group] == [RIGHT_DIRECT, RIGHT_CHAIN]
+    assert {rollout.prompt for rollout in group} == {"1 0 1 1 0 0 ="}
+    assert group[0].advantage is None
+
+
+def test_each_problem_is_scored_by_its_own_answer():
+    groups = collect("1", "0", problems=[PROBLEM, OTHER])
+    assert [[rollout.correct for rollout in group] for group in groups] == [[True, False], [False, True]]
+    assert [[rollout.problem.index for rollout in group] for group in groups] == [[7, 7], [8, 8]]
+
+
+def test_the_engine_is_given_the_prompts_tokens_and_the_sampling():
+    engine = Scripted("0")
+    collector_of(engine).collect([PROBLEM], group_size=1, purpose="rollout", step=1)
+    [request] = engine.requests
+    assert CODEC.tokenizer.convert_ids_to_tokens(request.prompt_ids) == ["<bos>", *"101100="]
+    assert engine.sampling == Sampling(max_new_tokens=16, temperature=0.7, min_new_tokens=1)
+
+
+def test_greedy_rollouts_are_groups_of_one_at_temperature_zero():
+    engine = Scripted("1", "0")
+    groups = collector_of(engine).collect_greedy([PROBLEM, OTHER])
+    assert [[rollout.text for rollout in group] for group in groups] == [["1"], ["1"]]
+    assert engine.sampling == Sampling(max_new_tokens=16, temperature=0.0, min_new_tokens=1)
+
+
+def test_the_seed_of_a_rollout_follows_from_seed_purpose_step_problem_and_number():
+    assert seeds([PROBLEM], 3) == [[derive(0, "rollout", 1, 7, j) for j in range(3)]]
+
+
+def test_seeds_do_not_depend_on_the_problems_beside_nor_on_the_size_of_the_group():
+    assert seeds([OTHER, PROBLEM], 4)[1][:2] == seeds([PROBLEM], 2)[0]
+
+
+@pytest.mark.parametrize("change", [{"seed": 1}, {"purpose": "eval"}, {"step": 2}])
+def test_seeds_change_with_the_run_the_purpose_and_the_step(change):
+    assert not set(seeds([PROBLEM], 4, **change)[0]) & set(seeds([PROBLEM], 4)[0])
+
+
+def test_the_metrics_of_four_rollouts_by_hand():
+    row = rollout_metrics(collect(RIGHT_DIRECT, RIGHT_CHAIN, WRONG_CHAIN, CUT_CHAIN))
+    # Lengths with the end token: 2, 10, 10, and 3 without. Three of four think.
+    assert row == {
+        "reward/mean": 0.75,
+        "reward/exact": 0.5,
+        "reward/format": 0.5,
+        "rollout/length_mean": 6.25,
+        "rollout/truncated_fraction": 0.25,
+        "tokens/rollout": 25,
+        "mode/cot/probability": 0.75,
+        "mode/cot/accuracy": pytest.approx(1 / 3),
+        "mode/cot/length_mean": pytest.approx(23 / 3),
+        "mode/direct/probability": 0.25,
+        "mode/direct/accuracy": 1.0,
+        "mode/direct/length_mean": 2.0,
+    }
+
+
+def test_the_mean_advantage_of_a_mode():
+    [group] = collect(RIGHT_DIRECT, RIGHT_CHAIN, WRONG_CHAIN)
+    group = [replace(rollout, advantage=value) for rollout, value in zip(group, [0.5, 1.0, -2.0], strict=True)]
+    row = rollout_metrics([group])
+    assert (row["mode/direct/advantage"], row["mode/cot/advantage"]) == (0.5, -0.5)
+
+
+def test_a_rollout_as_a_line_of_json():
+    [[rollout]] = collect(RIGHT_DIRECT)
+    assert to_json(rollout) == {
+        "task": "modsum",
+        "split": "train",
+        "index": 7,
+        "question": "1 0 1 1 0 0 =",
+        "answer": "1",
+        "prompt": "1 0 1 1 0 0 =",
+        "completion": "1",
+        "mode": "direct",
+        "correct": True,
+        "reward": 1.0,
+        "rewards": {"exact": 1.0, "format": 0.0},
+        "advantage": None,
+        "stop_reason": "stop",
+        "prompt_ids": rollout.completion.prompt_ids,
+        "token_ids": rollout.completion.token_ids,
+        "logprobs": [-0.5, -0.5],
+    }
