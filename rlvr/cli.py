@@ -275,7 +275,7 @@ def _data(file: Path, settings: list[str] | None, count: int, split: str, out: P
     rows = draw_rows(config, split, count)  # type: ignore[arg-type]
     if out is None:
         for row in rows:
-            print(dumps(row, ensure_ascii=False))
+            print(dumps(row))
         return
     if not out.parent.is_dir():
         raise RlvrError(f"--out {out}", "its folder does not exist", remedy="make it first")

@@ -14,18 +14,27 @@ from rlvr.config import STAGES, StageConfig, stage_of
 from rlvr.errors import RlvrError, did_you_mean
 
 MAX_BYTES = 1_000_000
+SET = "--set"
 WEIGHT_TABLES = ("reward",)  # replaced whole by a child file: merging weights would change their meaning
 
 
 class _Loader(yaml.SafeLoader):
-    """Safe YAML in which 1e-3 is a number, as in YAML 1.2."""
+    """Safe YAML whose plain values mean what they do in YAML 1.2: 1e-3 is a number; 010, 1:30, yes and 2020-01-01 are text."""
+
+    yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012 - pyyaml's own name
 
 
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(r"^[-+]?[0-9][0-9_]*(\.[0-9_]*)?[eE][-+]?[0-9]+$"),
-    list("-+0123456789"),
-)
+for _tag, _pattern, _first in (
+    ("bool", r"true|True|false|False", "tTfF"),
+    ("null", r"null|~|", "n~"),
+    ("int", r"[-+]?(?:0|[1-9][0-9_]*)", "-+0123456789"),
+    (
+        "float",
+        r"[-+]?(?:[0-9][0-9_]*\.[0-9_]*|\.[0-9]+|[0-9]+(?=[eE]))(?:[eE][-+]?[0-9]+)?|[-+]?\.inf|\.nan",
+        "-+.0123456789",
+    ),
+):
+    _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(f"^(?:{_pattern})$"), [*_first, ""])
 
 
 def load(path: Path, settings: list[str], stage: str | None = None) -> tuple[str, StageConfig]:
@@ -35,7 +44,7 @@ def load(path: Path, settings: list[str], stage: str | None = None) -> tuple[str
     """
     tree, lines = _read_with_parents(path, ())
     for setting in settings:
-        _apply(tree, setting)
+        _apply(tree, lines, setting)
     shown = stage_of(tree)
     stage = stage or shown
     try:
@@ -72,7 +81,7 @@ def _read_with_parents(path: Path, children: tuple[Path, ...]) -> tuple[dict[str
     parent = tree.pop("extends", None)
     if parent is None:
         return tree, lines
-    if not isinstance(parent, str):
+    if not isinstance(parent, str) or "\0" in parent:
         raise RlvrError(f"{path}: extends", "must be one file", got=parent)
     base, base_lines = _read_with_parents(path.parent / parent, (*children, path.resolve()))
     return _merge(base, tree), {**base_lines, **lines}
@@ -96,30 +105,34 @@ def _name(section: Any) -> Any:
 
 
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, str]]:
-    text = read_text(path, MAX_BYTES)
-    lines: dict[str, str] = {}
-    try:
-        loader = _Loader(text)
-        try:
-            node = loader.get_single_node()
-            _refuse_surprises(node, path, "", lines)
-            tree = loader.construct_document(node) if node is not None else None
-        finally:
-            loader.dispose()
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f"{path}:{mark.line + 1}" if mark else str(path)
-        what = getattr(error, "problem", None) or str(error).splitlines()[0]
-        raise RlvrError(where, f"not plain YAML: {what}", remedy="write plain keys and values") from None
-    except RecursionError:
-        raise RlvrError(str(path), "is nested too deeply", remedy="write at most a few levels") from None
-    except ValueError as error:
-        raise RlvrError(str(path), f"holds a value that YAML cannot read: {error}") from None
+    tree, lines = _parse(read_text(path, MAX_BYTES), str(path))
     if tree is None:
         raise RlvrError(str(path), "is empty", remedy="see configs/quickstart for examples")
     if not isinstance(tree, dict) or not all(isinstance(key, str) for key in tree):
         raise RlvrError(str(path), "must be a mapping of keys to values", got=tree)
     return tree, lines
+
+
+def _parse(text: str, source: str, *, numbered: bool = True) -> tuple[Any, dict[str, str]]:
+    """The value of a YAML text, and where each key stands (``source:line``); numbered: errors name the line too."""
+    lines: dict[str, str] = {}
+    try:
+        loader = _Loader(text)
+        try:
+            node = loader.get_single_node()
+            _refuse_surprises(node, source, lines)
+            return (loader.construct_document(node) if node is not None else None), lines
+        finally:
+            loader.dispose()
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f"{source}:{mark.line + 1}" if mark and numbered else source
+        what = getattr(error, "problem", None) or str(error).splitlines()[0]
+        raise RlvrError(where, f"not plain YAML: {what}", remedy="write plain keys and values") from None
+    except RecursionError:
+        raise RlvrError(source, "is nested too deeply", remedy="write at most a few levels") from None
+    except ValueError as error:
+        raise RlvrError(source, f"holds a value that YAML cannot read: {error}") from None
 
 
 def read_text(path: Path, max_bytes: int | None = None) -> str:
@@ -135,16 +148,18 @@ def read_text(path: Path, max_bytes: int | None = None) -> str:
         raise RlvrError(str(path), f"is not UTF-8 text (byte {error.start})") from None
     except OSError as error:
         raise RlvrError(str(path), f"cannot be read: {error.strerror}") from None
+    except ValueError as error:
+        raise RlvrError(repr(str(path)), f"is no path: {error}") from None
 
 
-def _refuse_surprises(node: yaml.Node | None, path: Path, prefix: str, lines: dict[str, str]) -> None:
+def _refuse_surprises(node: yaml.Node | None, source: str, lines: dict[str, str]) -> None:
     """Refuse duplicate keys and aliases, and note the line of every key."""
     seen: set[int] = set()
 
     def walk(node: yaml.Node, prefix: str) -> None:
         if id(node) in seen:
             raise RlvrError(
-                f"{path}:{node.start_mark.line + 1}", "YAML aliases are not supported", remedy="write the value out"
+                f"{source}:{node.start_mark.line + 1}", "YAML aliases are not supported", remedy="write the value out"
             )
         seen.add(id(node))
         if isinstance(node, yaml.SequenceNode):
@@ -152,32 +167,32 @@ def _refuse_surprises(node: yaml.Node | None, path: Path, prefix: str, lines: di
                 walk(item, f"{prefix}{index}.")
         elif isinstance(node, yaml.MappingNode):
             for key, value in node.value:
-                name, where = f"{prefix}{key.value}", f"{path}:{key.start_mark.line + 1}"
+                name, where = f"{prefix}{key.value}", f"{source}:{key.start_mark.line + 1}"
                 if name in lines:
                     raise RlvrError(where, f"{name}: given twice", remedy=f"keep one (the first: {lines[name]})")
                 lines[name] = where
                 walk(value, f"{name}.")
 
     if node is not None:
-        walk(node, prefix)
+        walk(node, "")
 
 
-def _apply(tree: dict[str, Any], setting: str) -> None:
+def _apply(tree: dict[str, Any], lines: dict[str, str], setting: str) -> None:
     """Set one ``a.b=VALUE``; the value is read as YAML."""
-    key, equals, text = setting.partition("=")
-    if not equals or not key:
+    name, equals, text = setting.partition("=")
+    if not equals or not name:
         raise RlvrError("--set", "must look like section.key=VALUE", got=setting)
-    try:
-        value = yaml.load(text, Loader=_Loader)  # noqa: S506 - a SafeLoader
-    except yaml.YAMLError:
-        raise RlvrError(f"--set {key}", "the value is not plain YAML", got=text) from None
-    *sections, last = key.split(".")
+    value, _ = _parse(text, f"--set {name}", numbered=False)
+    *sections, last = name.split(".")
     for section in sections:
         if not isinstance(tree.setdefault(section, {}), dict):
-            raise RlvrError(f"--set {key}", f"{section} is not a section", got=tree[section])
+            raise RlvrError(f"--set {name}", f"{section} is not a section", got=tree[section])
         tree[section] = dict(tree[section])
         tree = tree[section]
     tree[last] = value
+    for key in [key for key in lines if key.startswith(f"{name}.")]:
+        del lines[key]
+    lines[name] = SET
 
 
 # --------------------------------------------------------------------------------------------------- errors
@@ -189,9 +204,10 @@ def _explain(
     """The first of pydantic's errors in our words."""
     errors = error.errors(include_url=False)
     first = errors[0]
-    known, location = _locate(model, first["loc"])
+    known, location, sections = _locate(model, first["loc"])
     name = ".".join(str(part) for part in location)
-    where = f"{lines.get(name) or next((w for k, w in lines.items() if name.startswith(k + '.')), path)}: {name}"
+    line = _line(name, lines) or str(path)
+    where = f"--set {name}" if line == SET else f"{line}: {name}"
     more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
     if stage != shown:
         more += f"; by its keys this file is for: rlvr {shown}"
@@ -200,7 +216,7 @@ def _explain(
         guess = did_you_mean(str(location[-1]), known)
         prefix = ".".join(str(part) for part in (*location[:-1], ""))
         guess = guess.replace("Did you mean ", f"Did you mean {prefix}")
-        return RlvrError(where, "unknown key", remedy=(guess + more).strip(), allowed=", ".join(sorted(known)))
+        return RlvrError(where, "unknown key", remedy=(guess + more).strip() or None, allowed=", ".join(sorted(known)))
     if kind in ("union_tag_invalid", "literal_error"):
         context = first.get("ctx", {})
         allowed = str(context.get("expected_tags") or context.get("expected")).replace("'", "").replace(" or ", ", ")
@@ -212,6 +228,11 @@ def _explain(
             allowed=allowed,
             remedy=(did_you_mean(str(value), allowed.split(", ")) + more).strip() or None,
         )
+    if kind == "union_tag_not_found":
+        allowed = ", ".join(tag for model in sections for tag in get_args(model.model_fields["name"].annotation))
+        return RlvrError(f"{where}.name", "is missing", allowed=allowed, remedy=more.strip() or None)
+    if kind == "model_type":
+        return RlvrError(where, "must be a section of keys and values", got=got, remedy=more.strip() or None)
     if kind == "missing":
         return RlvrError(where, "is missing", remedy=f"set it in the file or with --set {name}=VALUE{more}")
     if kind == "value_error":
@@ -220,8 +241,19 @@ def _explain(
     return RlvrError(where, message, got=got, remedy=more.strip() or None)
 
 
-def _locate(model: type[BaseModel], loc: tuple[int | str, ...]) -> tuple[list[str], list[int | str]]:
-    """The keys allowed at the end of an error's location, and the location without pydantic's union tags."""
+def _line(name: str, lines: dict[str, str]) -> str | None:
+    """Where a key stands: itself, else the first key below it, else the nearest section around it."""
+    below = [key for key in lines if key.startswith(f"{name}.")]
+    around = [key for key in lines if name.startswith(f"{key}.")]
+    nearest = [name] if name in lines else below[:1] or sorted(around, key=len)[-1:]
+    return lines[nearest[0]] if nearest else None
+
+
+def _locate(
+    model: type[BaseModel], loc: tuple[int | str, ...]
+) -> tuple[list[str], list[int | str], list[type[BaseModel]]]:
+    """The keys allowed at the end of an error's location, the location without pydantic's union tags, and the sections
+    that may stand there."""
     location: list[int | str] = []
     current: Any = model
     known: list[str] = []
@@ -236,7 +268,7 @@ def _locate(model: type[BaseModel], loc: tuple[int | str, ...]) -> tuple[list[st
         known = list(fields)
         if part in fields:
             current = fields[str(part)].annotation
-    return known, location
+    return known, location, _models(current)
 
 
 def _models(annotation: Any) -> list[type[BaseModel]]:

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 
 from rlvr.config import DataConfig, DocumentStageConfig, EvalConfig, Mixture, RlConfig, StageConfig, TaskConfig
 from rlvr.data.documents import DocumentSource, mix
-from rlvr.data.text import TextFile
+from rlvr.data.text import TEXT_MODE, TextFile
 from rlvr.errors import RlvrError, did_you_mean
 from rlvr.runtime.seeding import generator
 from rlvr.tasks import make_task
-from rlvr.tasks.task import Task
+from rlvr.tasks.task import Task, available
 from rlvr.types import Document, Split
 
 
@@ -20,10 +20,12 @@ from rlvr.types import Document, Split
 class Corpus:
     """The documents of a ``data`` section.
 
-    document: (split, index) -> Document. tasks, files: what they are drawn from.
+    document: (split, index) -> Document. sources: each one's own, before they were mixed. tasks, files: what they
+    are drawn from.
     """
 
     document: DocumentSource
+    sources: list[DocumentSource]
     tasks: list[Task] = field(default_factory=list)
     files: list[TextFile] = field(default_factory=list)
 
@@ -33,9 +35,9 @@ class Corpus:
             yield from task.alphabet()
         for file in self.files:
             yield from file.texts()
-        for index in range(256):
-            document = self.document("train", index)
-            yield f"{document.prompt} {document.response}"
+        for document in take(self.document, "train", 256) if self.tasks else []:
+            if document.mode != TEXT_MODE:
+                yield f"{document.prompt} {document.response}"
 
 
 def make_corpus(data: DataConfig, task: TaskConfig | None, seed: int) -> Corpus:
@@ -46,7 +48,8 @@ def make_corpus(data: DataConfig, task: TaskConfig | None, seed: int) -> Corpus:
     if data.mixture is not None:
         assert task is not None
         made = make_task(task, seed)
-        return Corpus(document=task_documents(made, data.mixture, seed, "data.mixture"), tasks=[made])
+        document = task_documents(made, data.mixture, seed, "data.mixture")
+        return Corpus(document=document, sources=[document], tasks=[made])
     sources, weights, tasks, files = [], [], [], []
     for number, source in enumerate(data.sources or []):
         # Two sources of one kind draw different documents: each has a seed of its own.
@@ -58,7 +61,7 @@ def make_corpus(data: DataConfig, task: TaskConfig | None, seed: int) -> Corpus:
             files.append(TextFile(source.text, source.block, own))
             sources.append(files[-1].document)
         weights.append(source.weight)
-    return Corpus(document=mix(sources, weights, seed), tasks=tasks, files=files)
+    return Corpus(document=mix(sources, weights, seed), sources=sources, tasks=tasks, files=files)
 
 
 def task_documents(task: Task, mixture: Mixture, seed: int, where: str) -> DocumentSource:
@@ -93,7 +96,8 @@ def take(document: DocumentSource, split: Split, count: int, start: int = 0) -> 
 def draw_rows(config: StageConfig, split: Split, count: int) -> list[dict[str, object]]:
     """The first ``count`` documents (pretrain, sft) or problems (rl, eval) of a configuration, as JSON rows.
 
-    Both have question and answer, so that what is written can be read again by the task ``problems``.
+    Each has question and answer, so that what a task draws can be read again by the task ``problems``; a document of
+    plain text has an empty question.
     """
     if isinstance(config, DocumentStageConfig):
         document = make_corpus(config.data, config.task, config.seed).document
@@ -105,8 +109,8 @@ def draw_rows(config: StageConfig, split: Split, count: int) -> list[dict[str, o
     if config.task is None:
         raise RlvrError("task", "is missing: there are no problems to draw", remedy="set task")
     task = make_task(config.task, config.seed)
-    problems = [task.problem(split, index) for index in range(min(count, task.size(split) or count))]
+    problems = [task.problem(split, index) for index in range(available(task, split, count))]
     return [
-        {"question": p.question, "answer": p.answer, "task": p.task, "split": p.split, "index": p.index, **p.metadata}
+        {**p.metadata, "question": p.question, "answer": p.answer, "task": p.task, "split": p.split, "index": p.index}
         for p in problems
     ]

@@ -12,6 +12,9 @@ an exception; it is a low reward.
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+NOTHING = object()
+"""Stands for a value that there is nothing to say of; None can be what was got."""
+
 
 class RlvrError(Exception):
     """The user's input is wrong. The message says where, what, what was got, what is allowed and what to do."""
@@ -19,10 +22,10 @@ class RlvrError(Exception):
     exit_code = 2
 
     def __init__(
-        self, where: str, what: str, *, got: object = None, allowed: str | None = None, remedy: str | None = None
+        self, where: str, what: str, *, got: object = NOTHING, allowed: str | None = None, remedy: str | None = None
     ) -> None:
         parts = [f"{where}: {what}"]
-        if got is not None:
+        if got is not NOTHING:
             parts.append(f"got {_shorten(got)}")
         if allowed is not None:
             parts.append(f"allowed: {allowed}")

@@ -18,7 +18,7 @@ from rlvr.data.text import to_samples
 from rlvr.models.tokenizer import Codec
 from rlvr.runtime import signals
 from rlvr.statistics import effective_count, pass_at_k, wilson
-from rlvr.tasks.task import Task
+from rlvr.tasks.task import available
 from rlvr.train.losses import cross_entropy
 from rlvr.types import Group, Metrics, Split
 
@@ -48,7 +48,7 @@ def evaluate(
 
     problems: how many, or fewer if the split has fewer. progress: told how many problems are done.
     """
-    count = problems_of(collector.task, split, problems)
+    count = available(collector.task, split, problems)
     at_once = max(1, collector.batch_size // samples)
     sampled: list[Group] = []
     greedy: list[Group] = []
@@ -58,11 +58,6 @@ def evaluate(
         greedy += collector.collect_greedy(chosen)
         progress(len(sampled))
     return Evaluation(metrics=accuracy_metrics(collector.task.name, sampled, greedy), sampled=sampled, greedy=greedy)
-
-
-def problems_of(task: Task, split: Split, wanted: int) -> int:
-    """How many problems of a split are evaluated: those wanted, or all there are."""
-    return min(wanted, task.size(split) or wanted)
 
 
 def scheduled(
@@ -117,11 +112,12 @@ def accuracy_metrics(task: str, sampled: Sequence[Group], greedy: Sequence[Group
     row[f"{prefix}/reward_mean"] = sum(rollout.reward for rollout in rollouts) / len(rollouts)
     row[f"{prefix}/length_mean"] = sum(rollout.length for rollout in rollouts) / len(rollouts)
     row[f"{prefix}/truncated_fraction"] = sum(truncated(rollout) for rollout in rollouts) / len(rollouts)
-    for mode in sorted({rollout.mode for rollout in rollouts}):
+    for mode in sorted({rollout.mode for group in (*sampled, *greedy) for rollout in group}):
         row |= _share(f"{prefix}/mode/{mode}/probability", [[r.mode == mode for r in group] for group in sampled])
-        of_mode = [[r.correct for r in group if r.mode == mode] for group in sampled]
-        row |= _share(f"{prefix}/mode/{mode}/accuracy", [outcomes for outcomes in of_mode if outcomes])
         row[f"{prefix}/mode/{mode}/greedy_probability"] = sum(r.mode == mode for g in greedy for r in g) / len(greedy)
+        of_mode = [[r.correct for r in group if r.mode == mode] for group in sampled]
+        if any(of_mode):
+            row |= _share(f"{prefix}/mode/{mode}/accuracy", [outcomes for outcomes in of_mode if outcomes])
     return row
 
 

@@ -2,7 +2,7 @@
 
 from rlvr.errors import RlvrError
 from rlvr.rewards import RewardSum
-from rlvr.tasks.task import Task
+from rlvr.tasks.task import Task, available
 from rlvr.types import Split
 
 CHECKED = 64
@@ -14,7 +14,7 @@ def check_gold(task: Task, reward: RewardSum, split: Split) -> None:
     Raises RlvrError naming the first problem on which the reward is not what it must be: training on such a reward
     would teach nothing, or something false.
     """
-    for index in range(min(CHECKED, task.size(split) or CHECKED)):
+    for index in range(max(1, available(task, split, CHECKED))):
         problem = task.problem(split, index)
         gold = task.gold_response(problem)
         for response, expected in ((gold, True), ("", False)):

@@ -5,14 +5,24 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from rlvr.config import DocumentStageConfig, EvalConfig, PretrainConfig, RlConfig, SftConfig, StageConfig, TrainConfig
-from rlvr.corpus import make_corpus
+from rlvr.config import (
+    DocumentStageConfig,
+    EvalConfig,
+    PretrainConfig,
+    RlConfig,
+    SftConfig,
+    StageConfig,
+    TokenizerConfig,
+    TrainConfig,
+)
+from rlvr.corpus import Corpus, make_corpus
 from rlvr.errors import RlvrError
 from rlvr.gold import check_gold
 from rlvr.models.location import count_parameters, locate
-from rlvr.models.vocabulary import parameter_count, vocabulary_size
+from rlvr.models.vocabulary import parameter_count, vocabulary, vocabulary_size
 from rlvr.rewards import RewardSum
 from rlvr.tasks import make_task
+from rlvr.tasks.task import available
 from rlvr.types import Split
 
 BYTES = 4
@@ -67,6 +77,7 @@ def _plan(config: StageConfig, starting: bool) -> Plan:
 
 def _plan_pretrain(config: PretrainConfig) -> Plan:
     corpus = _check_documents(config)
+    _check_vocabulary(config.tokenizer, corpus)
     parameters = parameter_count(config.model, vocabulary_size(config.tokenizer, corpus.texts()))
     return Plan(
         parameters=parameters,
@@ -75,17 +86,37 @@ def _plan_pretrain(config: PretrainConfig) -> Plan:
     )
 
 
-def _check_documents(config: DocumentStageConfig) -> Any:
+def _check_documents(config: DocumentStageConfig) -> Corpus:
     """The corpus, after every source has given a document of each split that is used."""
     corpus = make_corpus(config.data, config.task, config.seed)
-    corpus.document("train", 0)
-    if config.eval is not None:
-        corpus.document("test", 0)
-        if config.task is not None:
-            task = make_task(config.task, config.seed)
-            task.problem("test", 0)
-            check_gold(task, RewardSum(config.reward), "test")
+    for document in corpus.sources:
+        document("train", 0)
+        if config.eval is not None:
+            document("test", 0)
+    if config.eval is not None and config.task is not None:
+        task = make_task(config.task, config.seed)
+        task.problem("test", 0)
+        check_gold(task, RewardSum(config.reward), "test")
     return corpus
+
+
+def _check_vocabulary(tokenizer: TokenizerConfig, corpus: Corpus) -> None:
+    """RlvrError if the tasks' own questions and answers have words that a tokenizer of words would not know."""
+    if tokenizer.kind != "words":
+        return
+    known = set(vocabulary(tokenizer.kind, corpus.texts()))
+    for task in corpus.tasks:
+        for index in range(available(task, "test", 16)):
+            problem = task.problem("test", index)
+            for word in f"{problem.question} {task.gold_response(problem)}".split():
+                if word not in known:
+                    raise RlvrError(
+                        "tokenizer.kind",
+                        f"words cannot write the task {task.name}: {word!r} is not among the words of its training documents",
+                        got="words",
+                        allowed="characters, bpe",
+                        remedy="set tokenizer.kind: characters",
+                    )
 
 
 def _plan_rl(config: RlConfig, starting: bool) -> Plan:
@@ -107,7 +138,7 @@ def _plan_eval(config: EvalConfig, starting: bool) -> Plan:
     task = make_task(config.task, config.seed)
     task.problem(config.eval.split, 0)
     check_gold(task, RewardSum(config.reward), config.eval.split)
-    problems = min(config.eval.problems, task.size(config.eval.split) or config.eval.problems)
+    problems = available(task, config.eval.split, config.eval.problems)
     tokens = {"rollout (at most)": problems * (config.eval.samples + 1) * config.rollout.max_new_tokens}
     plan = _with_model(config.model, None, tokens, starting)
     if problems < config.eval.problems:

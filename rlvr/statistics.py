@@ -26,17 +26,18 @@ def effective_count(groups: Sequence[Sequence[bool]]) -> float:
     """How many independent trials grouped 0/1 outcomes are worth (Kish 1965): total / design effect.
 
     Samples of one problem are alike, so k samples of n problems are worth between n and k × n trials. The variance
-    of the mean is estimated from the groups' means; if that shows no spread, or fewer than two groups, the number of
-    outcomes is returned.
+    of the mean is estimated from the groups' means; where all outcomes agree it cannot be, and n is returned.
     """
     sizes = [len(group) for group in groups]
     total = sum(sizes)
-    if len(groups) < 2 or total == len(groups):
+    if len(groups) < 2:
         return float(total)
     mean = sum(map(sum, groups)) / total
     residuals = [sum(group) - mean * len(group) for group in groups]
     variance = sum(r * r for r in residuals) / total**2 * len(groups) / (len(groups) - 1)
-    if variance == 0 or mean in (0.0, 1.0):
+    if mean in (0.0, 1.0):
+        return float(len(groups))
+    if variance == 0:
         return float(total)
     return min(float(total), max(float(len(groups)), mean * (1 - mean) / variance))
 

@@ -58,6 +58,7 @@ def collector_of(engine, *, seed=0):
         engine=engine,
         codec=CODEC,
         sampling=Sampling(max_new_tokens=16, temperature=0.7, min_new_tokens=1),
+        batch_size=64,
         seed=seed,
     )
 

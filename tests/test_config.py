@@ -8,6 +8,7 @@ from pydantic import ValidationError
 from rlvr.config import (
     AlgoConfig,
     DataConfig,
+    EvalConfig,
     ModelConfig,
     ModsumConfig,
     PretrainConfig,
@@ -48,7 +49,7 @@ STAGE_FILES = {
     "pretrain": """\
 model: {family: qwen3_moe, layers: 2, width: 16, heads: 2, experts: 4, experts_per_token: 2}
 tokenizer: {kind: bpe, vocab_size: 400}
-task: {name: modsum, leaps: [1, 4], error_rate: 0.1, error_kind: biased}
+task: {name: modsum, leaps: [1, 4], error_rate: 0.25, error_kind: biased}
 data: {mixture: {direct: 0.9, cot: 0.1}, loss_on: response}
 train: {max_steps: 5, learning_rate: 1e-3, optimizer: sgd, momentum: 0.9}
 reward: {number: 1.0, format: 0.5}
@@ -374,7 +375,6 @@ def test_a_preset_that_is_no_name_is_refused(preset: str, tmp_path: Path) -> Non
         pytest.param("a: 1\nb: [1\n", "run.yaml:3: not plain YAML", id="unclosed list"),
         pytest.param("a: \x00\n", "run.yaml: not plain YAML", id="null character"),
         pytest.param("? [a]\n: b\n", "run.yaml:1: not plain YAML", id="list as key"),
-        pytest.param("a: 2024-99-99\n", "run.yaml: holds a value that YAML cannot read", id="impossible date"),
         pytest.param("a: " + "[" * 5000 + "]" * 5000, "run.yaml: is nested too deeply", id="too deep"),
         pytest.param("a: " + "x" * 1_000_001, "run.yaml: is larger than 1000000 bytes", id="too large"),
         pytest.param('extends: "a\\0b"\n', "run.yaml", id="null character in a path"),
@@ -411,6 +411,7 @@ DIALS = {"layers": 1, "width": 8, "heads": 2}
 STEPS = {"max_steps": 1, "learning_rate": 0.1}
 MODSUM = {"name": "modsum"}
 DIRECT = {"direct": 1.0}
+TEXT = [{"text": "a.txt"}]
 
 
 @pytest.mark.parametrize(
@@ -431,9 +432,27 @@ DIRECT = {"direct": 1.0}
         ),
         (
             PretrainConfig,
-            {"model": DIALS, "task": MODSUM, "data": {"sources": [{"text": "a.txt"}]}, "train": STEPS},
+            {"model": DIALS, "task": MODSUM, "data": {"sources": TEXT}, "train": STEPS},
             "task",
         ),
+        (
+            PretrainConfig,
+            {"model": DIALS, "data": {"sources": TEXT}, "train": STEPS, "eval": {"every": 1, "samples": 2}},
+            "samples",
+        ),
+        (
+            PretrainConfig,
+            {
+                "model": DIALS,
+                "data": {"sources": TEXT},
+                "train": STEPS,
+                "eval": {"every": 1},
+                "reward": {"number": 1.0},
+            },
+            "reward",
+        ),
+        (EvalConfig, {"model": "m", "data": {"sources": TEXT}, "rollout": {"max_new_tokens": 9}}, "rollout"),
+        (EvalConfig, {"model": "m", "data": {"sources": TEXT}, "eval": {"split": "train"}}, "split"),
     ],
 )
 def test_a_key_without_effect_is_refused(section: type, fields: dict, key: str) -> None:
@@ -464,11 +483,8 @@ def test_a_key_without_effect_is_refused(section: type, fields: dict, key: str) 
         (AlgoConfig, {"preset": "star", "drop_zero_variance": True}, "which correct_only imitates"),
         (TrainConfig, {**STEPS, "betas": [0.9, 1.0]}, "less than 1"),
         (PretrainConfig, {"model": DIALS, "data": {"mixture": DIRECT}, "train": STEPS}, "data.mixture needs a task"),
-        (
-            PretrainConfig,
-            {"model": DIALS, "data": {"sources": [{"text": "a.txt"}]}, "train": STEPS, "eval": {"every": 1}},
-            "eval needs a task",
-        ),
+        (EvalConfig, {"model": "m"}, "there is nothing to evaluate"),
+        (EvalConfig, {"model": "m", "data": {"mixture": DIRECT}}, "there is nothing to evaluate"),
     ],
 )
 def test_what_cannot_work_is_refused(section: type, fields: dict, message: str) -> None:

@@ -148,6 +148,12 @@ def test_rows_of_other_stages_are_problems(stage: type) -> None:
     }  # fmt: skip
 
 
+def test_an_evaluation_of_documents_alone_has_no_problems_to_draw() -> None:
+    config = EvalConfig.model_validate({"model": "m", "data": {"sources": [{"text": "notes.txt"}]}})
+    with pytest.raises(RlvrError, match="task: is missing"):
+        draw_rows(config, "test", 1)
+
+
 def problems_file(folder: Path, rows: list[dict]) -> dict:
     (folder / "data.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     return {"name": "problems", "path": str(folder / "data.jsonl"), "test_fraction": 1}

@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -9,13 +10,13 @@ import torch
 
 from rlvr.collect import Collector
 from rlvr.config import ModelConfig, ProblemsConfig, PromptConfig, RlConfig, TokenizerConfig
-from rlvr.evaluation import accuracy_metrics, document_metrics, evaluate, scheduled, with_perplexity
+from rlvr.evaluation import HeldOut, accuracy_metrics, document_metrics, evaluate, scheduled, with_perplexity
 from rlvr.models.scratch import build_model
 from rlvr.models.tokenizer import build_tokenizer, make_codec
 from rlvr.rewards import RewardSum
 from rlvr.statistics import wilson
 from rlvr.tasks import make_task
-from rlvr.types import Completion, Problem, Rollout, Sample, Sampling, StopReason
+from rlvr.types import Completion, Document, Problem, Rollout, Sampling, StopReason
 
 CODEC = make_codec(build_tokenizer(TokenizerConfig(), ["0 1 2 3 4 ="], max_length=64), PromptConfig())
 
@@ -112,6 +113,7 @@ def collector(tmp_path):
         engine=Echo(),
         codec=CODEC,
         sampling=Sampling(max_new_tokens=4),
+        batch_size=64,
         seed=0,
     )
 
@@ -128,6 +130,17 @@ def test_no_problem_is_answered_twice_where_the_split_has_fewer(collector):
     result = evaluate(collector, problems=100, samples=1, split="test")
     questions = [group[0].problem.question for group in result.sampled]
     assert len(questions) == collector.task.size("test") == len(set(questions))
+
+
+@pytest.mark.parametrize(("batch_size", "done"), [(64, [5]), (4, [2, 4, 5]), (1, [1, 2, 3, 4, 5])])
+def test_problems_are_answered_a_batch_at_a_time(collector, batch_size, done):
+    told = []
+    result = evaluate(
+        replace(collector, batch_size=batch_size), problems=5, samples=2, split="test", progress=told.append
+    )
+    assert told == done
+    assert [group[0].problem.index for group in result.sampled] == [0, 1, 2, 3, 4]
+    assert [group[0].problem.index for group in result.greedy] == [0, 1, 2, 3, 4]
 
 
 def test_the_problems_are_the_same_at_every_step_and_the_samples_are_not(collector):
@@ -156,47 +169,55 @@ def test_an_evaluation_is_due_every_so_many_steps_and_after_the_last():
 
 
 class Constant:
-    """A model that says the same of every next token."""
+    """A model that gives these tokens the same probabilities everywhere."""
 
     device = torch.device("cpu")
 
     def __init__(self, shares):
-        self.logits = torch.tensor(shares).log()
+        self.shares = shares
 
     def __call__(self, *, input_ids, attention_mask, use_cache, logits_to_keep):
+        logits = torch.full((len(CODEC.tokenizer),), -30.0)
+        for token, share in self.shares.items():
+            logits[CODEC.tokenizer.convert_tokens_to_ids(token)] = math.log(share)
         kept = min(logits_to_keep, input_ids.shape[1])
-        return SimpleNamespace(logits=self.logits.expand(input_ids.shape[0], kept, -1))
+        return SimpleNamespace(logits=logits.expand(input_ids.shape[0], kept, -1))
 
 
-# Trained: tokens 1, 1 and 0; the first row's prompt and every first token are not.
-SAMPLES = [
-    Sample(token_ids=[0, 0, 1], loss_mask=[False, False, True]),
-    Sample(token_ids=[0, 1, 0], loss_mask=[False, True, True]),
+MODEL = Constant({"1": 0.5, "2": 0.2, "<eos>": 0.1, "=": 0.2})
+DOCUMENTS = [
+    Document(source="test", mode="direct", prompt="1 =", response="1"),
+    Document(source="test", mode="direct", prompt="1 =", response="2 1", ends=False),
 ]
 
 
-def documents(shares, budget=64):
-    return document_metrics(Constant(shares), SAMPLES, pad_id=0, budget=budget, vocab_size=len(shares))
+def documents(model, *, whole=False):
+    held_out = HeldOut(document=lambda split, index: DOCUMENTS[index], whole=whole)
+    row = document_metrics(model, CODEC, held_out, 2)
+    return {name.removeprefix("eval/documents/"): value for name, value in row.items()}
 
 
-@pytest.mark.parametrize("budget", [3, 64])
-def test_the_loss_is_the_mean_over_trained_tokens_however_they_are_batched(budget):
-    row = documents([0.2, 0.5, 0.3], budget)
-    assert row["eval/documents/loss"] == pytest.approx(-math.log(0.5 * 0.5 * 0.2) / 3)
-    assert row["eval/documents/perplexity"] == pytest.approx(20 ** (1 / 3))
-    assert row["eval/documents/length_mean"] == 1.5
+def test_the_loss_is_the_mean_over_the_tokens_of_responses_and_their_ends():
+    row = documents(MODEL)  # trained: 1 <eos>, and 2 1
+    assert row["loss"] == pytest.approx(-math.log(0.5 * 0.1 * 0.2 * 0.5) / 4)
+    assert row["perplexity"] == pytest.approx(200 ** (1 / 4))
+    assert row["length_mean"] == 2.0
+
+
+def test_the_loss_of_whole_documents_is_on_their_prompts_too():
+    row = documents(MODEL, whole=True)  # before each response comes 1 =
+    assert row["loss"] == pytest.approx(math.log(200 * 10 * 10) / 8)
+
+
+def test_what_is_left_to_choose_among_is_perplexity_to_the_length():
+    assert documents(MODEL)["log10_choices"] == pytest.approx(math.log10(200) / 2)
 
 
 def test_a_uniform_models_perplexity_is_the_vocabulary():
-    row = documents([0.25] * 4)
-    assert row["eval/documents/perplexity"] == pytest.approx(4)
-    assert row["eval/documents/log10_search_space"] == pytest.approx(1.5 * math.log10(4))
-    assert row["eval/documents/log10_choices"] == pytest.approx(1.5 * math.log10(4))
-
-
-def test_what_is_left_to_choose_among_is_less_for_a_surer_model():
-    row = documents([0.2, 0.5, 0.3])
-    assert row["eval/documents/log10_choices"] == pytest.approx(0.5 * math.log10(20))  # 20^(1/3) choices, 1.5 times
+    row = documents(Constant({}))
+    assert row["perplexity"] == pytest.approx(12)
+    assert row["log10_search_space"] == pytest.approx(2 * math.log10(12))
+    assert row["log10_choices"] == pytest.approx(2 * math.log10(12))
 
 
 def test_a_loss_of_log_ten_is_a_perplexity_of_ten():

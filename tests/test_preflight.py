@@ -159,8 +159,26 @@ def test_gold_answers_are_checked(tmp_path: Path) -> None:
     )
 
 
+def test_gold_answers_of_evaluations_while_training_are_checked(tmp_path: Path) -> None:
+    task = problems(tmp_path, 30, test_fraction=0.5)
+    (tmp_path / "data.jsonl").write_text("".join(f'{{"question": "q{n}", "answer": "many"}}\n' for n in range(30)))
+    config = sft(task=task, data={"mixture": {"direct": 1.0}}, reward={"number": 1.0}, eval={"every": 1})
+    assert "its answer is not a number" in refusal(config)
+
+
+def test_documents_alone_can_be_evaluated(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("all work and no play " * 20)
+    config = evaluation(task=None, data={"sources": [{"text": str(tmp_path / "notes.txt")}]})
+    assert plan(config, starting=False).tokens == {}
+
+
 def test_an_unknown_mode_is_found() -> None:
     assert "data.mixture.leap2: task modsum has no such mode" in refusal(sft(data={"mixture": {"leap2": 1.0}}))
+
+
+def test_a_vocabulary_of_words_is_refused_where_questions_are_ever_new_words() -> None:
+    """``47+85=`` is one word between spaces: nearly every question would be the unknown token."""
+    assert "tokenizer" in refusal(pretrain(task={"name": "arithmetic"}, data={"mixture": {"cot": 1.0}}))
 
 
 def test_every_source_must_have_a_document_to_give(tmp_path: Path) -> None:

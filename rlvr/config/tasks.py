@@ -35,9 +35,18 @@ class ModsumConfig(Strict):
             raise ValueError(
                 f"leaps {self.leaps} must be below length {self.length} and give chains of different length"
             )
+        if self.error_kind == "biased" and not self.wrong_pairs:
+            raise ValueError(
+                f"error_rate {self.error_rate} makes none of {self.modulus**2} (sum, digit) pairs wrong; raise it"
+            )
         if not self.error_rate:
             self.refuse_set(("error_kind",), "with error_rate 0")
         return self
+
+    @property
+    def wrong_pairs(self) -> int:
+        """How many of the (sum, digit) pairs a biased demonstrator always gets wrong."""
+        return round(self.error_rate * self.modulus**2)
 
 
 class ArithmeticConfig(Strict):

@@ -15,7 +15,7 @@ class TrainConfig(Strict):
     max_steps: PositiveInt
     learning_rate: PositiveFloat
     optimizer: Literal["adamw", "sgd"] = "adamw"
-    betas: Annotated[list[Fraction], Field(min_length=2, max_length=2)] | None = None
+    betas: Annotated[list[Annotated[float, Field(ge=0.0, lt=1.0)]], Field(min_length=2, max_length=2)] | None = None
     """AdamW's moments; default [0.9, 0.95]."""
     momentum: Fraction | None = None
     """SGD's momentum; default 0."""
@@ -99,8 +99,8 @@ class AlgoConfig(Strict):
     @model_validator(mode="before")
     @classmethod
     def _fill(cls, fields: Any) -> Any:
-        preset = PRESETS.get(fields.get("preset", "reinforce")) if isinstance(fields, dict) else None
-        return {**preset, **fields} if preset else fields
+        name = fields.get("preset", "reinforce") if isinstance(fields, dict) else None
+        return {**PRESETS[name], **fields} if isinstance(name, str) and name in PRESETS else fields
 
     @model_validator(mode="after")
     def _check(self) -> Self:

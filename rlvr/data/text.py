@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from rlvr.models.tokenizer import Codec
 
 TEST_SHARE = 0.1
+MIN_CHARACTERS = 20
+TEXT_MODE = "text"
 
 
 class TextFile:
@@ -24,20 +26,32 @@ class TextFile:
         cut = int(len(text) * (1 - TEST_SHARE))
         self._parts: dict[Split, str] = {"train": text[:cut], "test": text[cut:]}
         self._path, self._block, self._seed = path, block, seed
-        if len(self._parts["test"]) < 2:
-            raise RlvrError(path, "is too short to learn from", got=f"{len(text)} characters", allowed="at least 20")
+        if len(text) < MIN_CHARACTERS:
+            raise RlvrError(
+                path, "is too short to learn from", got=f"{len(text)} characters", allowed=f"at least {MIN_CHARACTERS}"
+            )
 
     def document(self, split: Split, index: int) -> Document:
-        """Document ``index``: ``block`` characters (or all there are) from a random place."""
+        """Document ``index``: at most ``block`` characters from a random place, whole words if there is a space."""
         part = self._parts[split]
-        start = generator(self._seed, "text", self._path, split, index).randrange(max(1, len(part) - self._block))
-        return Document(
-            source=Path(self._path).name, mode="text", prompt="", response=part[start : start + self._block], ends=False
-        )
+        rng = generator(self._seed, "text", self._path, split, index)
+        start = rng.randrange(max(1, len(part) - self._block + 1))
+        response = whole_words(part, start, start + self._block)
+        return Document(source=Path(self._path).name, mode=TEXT_MODE, prompt="", response=response, ends=False)
 
     def texts(self) -> list[str]:
         """The text in pieces, for building a tokenizer."""
         return [text[i : i + 10_000] for text in self._parts.values() for i in range(0, len(text), 10_000)]
+
+
+def whole_words(text: str, start: int, end: int) -> str:
+    """``text[start:end]`` without the parts of words at its ends; all of it if no whole word is in it."""
+    first, last = start, min(end, len(text))
+    while first and first < last and not text[first - 1].isspace():
+        first += 1
+    while last < len(text) and last > first and not text[last].isspace():
+        last -= 1
+    return text[first:last].strip() or text[start:end]
 
 
 def to_samples(documents: list[Document], codec: Codec, *, whole: bool) -> list[Sample]:
@@ -52,7 +66,6 @@ def to_samples(documents: list[Document], codec: Codec, *, whole: bool) -> list[
     for document, prompt, response in zip(documents, prompts, responses, strict=True):
         end = codec.stop_ids[:1] if document.ends else []
         start = prompt or codec.stop_ids[:1]  # a tokenizer that puts nothing before a text: its end token begins one
-        from_start = whole or not document.prompt
-        mask = [from_start] * len(start) + [True] * (len(response) + len(end))
+        mask = [whole] * len(start) + [True] * (len(response) + len(end))
         samples.append(Sample(token_ids=[*start, *response, *end], loss_mask=[False, *mask[1:]]))
     return samples

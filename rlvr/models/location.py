@@ -1,6 +1,7 @@
 """What ``model:`` names: a run directory, a checkpoint or Hugging Face directory, a GGUF file or a hub name. No torch."""
 
 import json
+import math
 import struct
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +26,7 @@ def locate(model: str) -> ModelLocation | None:
 
     Raises RlvrError for a path that exists and holds no model.
     """
-    path = Path(model)
+    path = Path(model).expanduser()
     if path.is_file():
         if path.suffix != ".gguf":
             raise RlvrError(
@@ -51,10 +52,10 @@ def _directory(path: Path) -> Path:
         path = path / "checkpoints" / latest.read_text(encoding="utf-8").strip()
     if not (path / "config.json").is_file():
         raise RlvrError("model", "is a directory without config.json", got=str(path), remedy="give a model's directory")
-    if not list(path.glob("*.safetensors")):
+    if not list(path.glob("model*.safetensors")):
         raise RlvrError(
             "model",
-            "is a directory without weights in *.safetensors",
+            "is a directory without weights in model*.safetensors",
             got=str(path),
             remedy="save the model with safetensors (pickled weights are never read)",
         )
@@ -72,14 +73,21 @@ def count_parameters(location: ModelLocation) -> int | None:
             length = struct.unpack("<Q", raw)[0] if len(raw) == 8 else MAX_HEADER_BYTES + 1
             if length > MAX_HEADER_BYTES:
                 raise RlvrError(str(file), "is not a safetensors file: its header is damaged")
-            try:
-                header = json.loads(stream.read(length))
-            except ValueError:
-                raise RlvrError(str(file), "is not a safetensors file: its header is damaged") from None
-        for name, tensor in header.items():
-            if name != "__metadata__":
-                size = 1
-                for dimension in tensor["shape"]:
-                    size *= dimension
-                total += size
+            header = _json_object(stream.read(length))
+            if header is None:
+                raise RlvrError(str(file), "is not a safetensors file: its header is damaged")
+        total += sum(math.prod(tensor["shape"]) for tensor in header.values())
     return total
+
+
+def _json_object(raw: bytes) -> dict[str, dict[str, list[int]]] | None:
+    """A header's tensors by name; None if it is no safetensors header."""
+    try:
+        value = json.loads(raw)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(value, dict):
+        return None
+    tensors = {name: entry for name, entry in value.items() if name != "__metadata__"}
+    whole = all(isinstance(entry, dict) and isinstance(entry.get("shape"), list) for entry in tensors.values())
+    return tensors if whole else None

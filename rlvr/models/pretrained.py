@@ -2,6 +2,7 @@
 
 import importlib.util
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -41,13 +42,27 @@ def load_model(name: str, prompt: PromptConfig, device: torch.device) -> tuple[P
 
 def _load(location: ModelLocation, options: dict[str, str]) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     try:
-        model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(
-            location.path, dtype=torch.float32, use_safetensors=True, trust_remote_code=False, **options
+        loaded: Any = AutoModelForCausalLM.from_pretrained(
+            location.path,
+            dtype=torch.float32,
+            use_safetensors=True,
+            trust_remote_code=False,
+            output_loading_info=True,
+            ignore_mismatched_sizes=True,  # so that they are reported, and refused below
+            **options,
         )
         tokenizer = AutoTokenizer.from_pretrained(location.path, trust_remote_code=False, **options)
     except (OSError, ValueError, KeyError, SafetensorError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise RlvrError("model", f"cannot be loaded: {reason}", got=location.path) from error
+    model, report = loaded
+    for trouble in ("missing_keys", "mismatched_keys"):
+        if wrong := sorted(str(key) for key in report[trouble]):
+            raise RlvrError(
+                "model",
+                f"cannot be loaded: its weights do not fit its config.json ({trouble}: {wrong[0]})",
+                got=location.path,
+            )
     if location.kind == "gguf":
         model = _dequantized(model)
         _take_special_tokens(tokenizer, model)

@@ -9,8 +9,9 @@ from typing import Any
 import yaml
 
 from rlvr.config import stage_of
+from rlvr.config_file import read_text
 from rlvr.errors import RlvrError
-from rlvr.runtime.metrics import read_rows
+from rlvr.runtime.metrics import Row, read_rows
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,11 +21,11 @@ class Run:
     path: Path
     stage: str
     config: dict[str, Any]
-    rows: list[dict[str, float]]
+    rows: list[Row]
 
     def seconds(self) -> float:
         """Wall time of all its steps."""
-        return sum(row.get("time/step_seconds", 0.0) for row in self.rows)
+        return sum(row.get("time/step_seconds") or 0.0 for row in self.rows)
 
     def rollout_steps(self) -> list[int]:
         """Steps whose rollouts were written."""
@@ -46,7 +47,12 @@ def open_finished(path: Path) -> Run:
         raise RlvrError(
             str(path), "is not a run directory: it has no config.yaml", remedy="give a directory under runs/"
         )
-    config = yaml.safe_load(file.read_text(encoding="utf-8"))
+    try:
+        config = yaml.safe_load(read_text(file))
+    except yaml.YAMLError:
+        config = None
+    if not isinstance(config, dict):
+        raise RlvrError(str(file), "is damaged: it is no mapping of keys to values")
     return Run(path=path, stage=stage_of(config), config=config, rows=read_rows(path / "metrics.jsonl"))
 
 

@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from rlvr.report.runs import Run, ancestors
+from rlvr.runtime.metrics import Row
 
 WIDTH = 60
 HEIGHT = 8
@@ -25,7 +26,7 @@ def comparison(runs: Sequence[Run]) -> Table:
     table = Table(title="evaluation (95 % intervals)", title_justify="left")
     table.add_column("")
     for run in runs:
-        table.add_column(Text(f"{run.path.name}\n{run.config['model']}"), justify="right")
+        table.add_column(Text(printable(f"{run.path.name}\n{run.config['model']}")), justify="right")
     rows = [run.rows[-1] for run in runs]
     for name in _measures(rows):
         table.add_row(_label(name), *(_cell(row, name) for row in rows))
@@ -34,7 +35,7 @@ def comparison(runs: Sequence[Run]) -> Table:
     return table
 
 
-def _measures(rows: Sequence[dict[str, float]]) -> list[str]:
+def _measures(rows: Sequence[Row]) -> list[str]:
     """The metrics to show, modes first, in the same order for every run."""
     names = list(dict.fromkeys(name for row in rows for name in row if name.startswith("eval/")))
     hidden = ("_low", "_high", "/problems", "/samples", "/greedy_probability", "/pass@1")
@@ -59,12 +60,11 @@ def _label(name: str) -> str:
     return task + labels.get(parts[-1], parts[-1].replace("_", " "))
 
 
-def _cell(row: dict[str, float], name: str) -> str:
-    if name not in row:
+def _cell(row: Row, name: str) -> str:
+    value, low, high = row.get(name), row.get(f"{name}_low"), row.get(f"{name}_high")
+    if value is None:
         return "–"
-    if f"{name}_low" in row:
-        return f"{row[name]:.3f} [{row[f'{name}_low']:.3f}, {row[f'{name}_high']:.3f}]"
-    return f"{row[name]:.4g}"
+    return f"{value:.4g}" if low is None or high is None else f"{value:.3f} [{low:.3f}, {high:.3f}]"
 
 
 def growth(run: Run) -> RenderableType | None:
@@ -74,12 +74,14 @@ def growth(run: Run) -> RenderableType | None:
     )
     if not names:
         return None
-    series = {name.split("/")[1]: [row.get(name, 0.0) for row in run.rows] for name in names}
+    series = {name.split("/")[1]: [row.get(name) or 0.0 for row in run.rows] for name in names}
     shown = [mode for mode in series if mode != "direct"] or list(series)
-    last = int(run.rows[-1]["step"])
+    last = len(run.rows)
     parts = []
     for mode in shown:
-        parts.append(Text(f"P({mode}) while training, steps 1 to {last}, {run.path}\n{chart(series[mode])}"))
+        parts.append(
+            Text(f"P({mode}) while training, steps 1 to {last}, {printable(str(run.path))}\n{chart(series[mode])}")
+        )
         points = "  ".join(f"{step}: {series[mode][step - 1]:.3f}" for step in _doubling(len(series[mode])))
         parts.append(Text(f"      step: P   {points}"))
     return Group(*parts)
@@ -112,7 +114,7 @@ def rollouts_view(run: Run, step: int, count: int) -> RenderableType:
     """``count`` groups of one step: question, answer, and every attempt with its mode, reward and advantage."""
     rows = run.rollouts(step)
     indices = list(dict.fromkeys(row["index"] for row in rows))[:count]
-    blocks: list[RenderableType] = [Text(f"{run.path}, step {step}: {len(rows)} rollouts")]
+    blocks: list[RenderableType] = [Text(printable(f"{run.path}, step {step}: {len(rows)} rollouts"))]
     for index in indices:
         group = [row for row in rows if row["index"] == index]
         first = group[0]

@@ -7,14 +7,18 @@ from rlvr.errors import RlvrError
 from rlvr.types import Problem
 
 # A sign counts only where it cannot be a minus between two numbers. Digits are ASCII: int() would take others.
-_NUMBER = re.compile(r"(?<![\w.)])[-−+]?(?:[0-9]{1,3}(?:,[0-9]{3})+(?![0-9])|[0-9]+)(?:\.[0-9]+)?|[0-9]+(?:\.[0-9]+)?")
-_MAX_DIGITS = 1000
+_NUMBER = re.compile(
+    r"(?:(?<![\w.)])[-−+])?"
+    r"(?:(?:[0-9]{1,3}(?:,[0-9]{3})+(?![0-9])|[0-9]+)(?:\.[0-9]+)?|\.[0-9]+)"
+    r"(?:[eE][-+]?[0-9]+)?"
+)
+_MAX_DIGITS, _MAX_EXPONENT = 1000, 400
 
 
 def number(problem: Problem, response: str, answer: str | None) -> float:
     """1.0 if the last number of the final answer equals the gold number, exactly (as decimals, not floats).
 
-    Commas between thousands are read, words and units around the number are not. Raises RlvrError if the gold answer
+    Commas between thousands and exponents are read, words and units around the number are not. Raises RlvrError if the gold answer
     is not a number: that is a mistake in the data, which the check before training finds.
     """
     gold = last_number(problem.answer)
@@ -29,7 +33,7 @@ def number(problem: Problem, response: str, answer: str | None) -> float:
 
 
 def last_number(text: str) -> Fraction | None:
-    """The last number in a text, or None; one of more than 1000 characters counts as none.
+    """The last number in a text; None if there is none, or it has over 1000 characters or an exponent beyond ±400.
 
     >>> last_number("The total is 1,234.50 dollars.")
     Fraction(2469, 2)
@@ -39,4 +43,8 @@ def last_number(text: str) -> Fraction | None:
     found = _NUMBER.findall(text)
     if not found or len(found[-1]) > _MAX_DIGITS:
         return None
-    return Fraction(found[-1].replace(",", "").replace("−", "-"))
+    digits = found[-1].replace(",", "").replace("−", "-")
+    exponent = re.split("[eE]", digits)[1:]
+    if exponent and abs(int(exponent[0])) > _MAX_EXPONENT:
+        return None
+    return Fraction(digits)

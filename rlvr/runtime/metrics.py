@@ -7,25 +7,32 @@ from pathlib import Path
 from rlvr.runtime.files import write_atomically
 from rlvr.types import Metrics
 
+Row = dict[str, float | None]
+"""A row as it was written: null where a value was not finite."""
+
 
 class MetricsFile:
     """Appends rows to a run's metrics.jsonl; reopening it drops rows after the checkpoint that is resumed from."""
 
     def __init__(self, path: Path, last_step: int) -> None:
-        kept = [row for row in read_rows(path) if row["step"] <= last_step]
+        kept = [row for row in read_rows(path) if (row["step"] or 0) <= last_step]
         write_atomically(path, "".join(json.dumps(row) + "\n" for row in kept))
         self._file = path.open("a", encoding="utf-8", buffering=1)
 
     def write(self, step: int, metrics: Metrics) -> None:
-        """Append one row. A value that is not finite is written as null, since JSON has no word for it."""
-        row = {name: value if math.isfinite(value) else None for name, value in metrics.items()}
-        self._file.write(json.dumps({"step": step, **row}) + "\n")
+        """Append one row."""
+        self._file.write(json.dumps({"step": step, **without_infinities(metrics)}) + "\n")
 
     def close(self) -> None:
         self._file.close()
 
 
-def read_rows(path: Path) -> list[dict[str, float]]:
+def without_infinities(metrics: Metrics) -> Row:
+    """The metrics with null for a value that is not finite, since JSON has no word for it."""
+    return {name: value if math.isfinite(value) else None for name, value in metrics.items()}
+
+
+def read_rows(path: Path) -> list[Row]:
     """All whole rows of a metrics file; a last line cut off by a crash is left out. No file, no rows."""
     if not path.exists():
         return []

@@ -25,6 +25,8 @@ from rlvr.runtime.files import write_atomically, write_json
 STATE = "state.json"
 """The file that makes a checkpoint's folder a whole one."""
 
+LOCK = ".lock"
+
 PACKAGES = ("rlvr", "torch", "transformers", "tokenizers", "safetensors", "numpy", "pydantic")
 
 
@@ -66,7 +68,8 @@ class RunDirectory:
 
 def finished_checkpoints(folder: Path) -> list[Path]:
     """The whole checkpoints of a run, oldest first."""
-    return sorted(path for path in folder.glob("step_*") if (path / STATE).exists())
+    found = [path for path in folder.glob("step_*") if (path / STATE).exists()]
+    return sorted(found, key=lambda path: int(path.name.removeprefix("step_")))
 
 
 def open_run(path: Path, config: StageConfig, *, fresh: bool) -> RunDirectory:
@@ -75,34 +78,58 @@ def open_run(path: Path, config: StageConfig, *, fresh: bool) -> RunDirectory:
     fresh: move an existing one aside first. Raises RlvrError if the path cannot be written, is in use by another
     process, is not a run directory, or was made from another configuration (the differing keys are named).
     """
-    if fresh and path.exists():
-        path.rename(_free_name(path))
     try:
+        if fresh and path.exists():
+            _move_aside(path)
         path.mkdir(parents=True, exist_ok=True)
-        if any(path.iterdir()) and not (path / "config.yaml").exists() and not (path / ".lock").exists():
+        if any(path.iterdir()) and not _is_run(path):
             raise RlvrError(str(path), "is a folder with other files", remedy="choose another with --run")
-        lock = os.open(path / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
-        (path / "checkpoints").mkdir(exist_ok=True)
-        (path / "rollouts").mkdir(exist_ok=True)
+        lock = _take_lock(path)
+        try:
+            (path / "checkpoints").mkdir(exist_ok=True)
+            (path / "rollouts").mkdir(exist_ok=True)
+            _compare_or_write(path, config)
+        except BaseException:
+            os.close(lock)
+            raise
     except OSError as error:
         raise RlvrError(
             str(path), f"cannot be a run directory: {error.strerror}", remedy="choose another with --run"
         ) from None
-    _take(lock, path)
-    _compare_or_write(path, config)
     return RunDirectory(path=path, lock=lock)
 
 
-def _take(lock: int, path: Path) -> None:
+def _is_run(path: Path) -> bool:
+    return (path / "config.yaml").exists() or (path / LOCK).exists()
+
+
+def _move_aside(path: Path) -> None:
+    """Rename a run that no process is in to the first free name beside it."""
+    if not _is_run(path):
+        raise RlvrError(
+            str(path), "is no run directory, so --fresh leaves it alone", remedy="choose another with --run"
+        )
+    lock = _take_lock(path)
+    try:
+        path.rename(_free_name(path))
+    finally:
+        os.close(lock)
+
+
+def _take_lock(path: Path) -> int:
+    """The open lock file of a run. RlvrError if another process has it."""
+    lock = os.open(path / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         owner = os.pread(lock, 32, 0).decode().strip() or "unknown"
+        os.close(lock)
         raise RlvrError(
             str(path), f"is in use by process {owner}", remedy="wait for it or choose another with --run"
         ) from None
     os.ftruncate(lock, 0)
     os.pwrite(lock, str(os.getpid()).encode(), 0)
+    return lock
 
 
 def _free_name(path: Path) -> Path:

@@ -5,14 +5,15 @@ import time
 from rlvr.collect import Collector, make_collector, to_json
 from rlvr.config import EvalConfig, FinalEvalSection
 from rlvr.corpus import make_corpus
-from rlvr.evaluation import Evaluation, HeldOut, document_metrics, evaluate, problems_of
+from rlvr.evaluation import Evaluation, HeldOut, document_metrics, evaluate
 from rlvr.models.pretrained import load_model
 from rlvr.runtime import signals
 from rlvr.runtime.device import start
 from rlvr.runtime.files import write_json, write_jsonl
-from rlvr.runtime.metrics import MetricsFile
+from rlvr.runtime.metrics import MetricsFile, without_infinities
 from rlvr.runtime.progress import StepProgress
 from rlvr.runtime.run_dir import RunDirectory
+from rlvr.tasks.task import available
 from rlvr.types import Metrics
 
 
@@ -39,12 +40,12 @@ def run(config: EvalConfig, run: RunDirectory) -> None:
     rows = MetricsFile(run.metrics, last_step=-1)
     rows.write(0, metrics)
     rows.close()
-    write_json(run.path / "eval.json", {"model": config.model, **metrics})
+    write_json(run.path / "eval.json", {"model": config.model, **without_infinities(metrics)})
 
 
 def _answers(section: FinalEvalSection, collector: Collector) -> Evaluation:
     """Sampled and greedy answers, with progress."""
-    count = problems_of(collector.task, section.split, section.problems)
+    count = available(collector.task, section.split, section.problems)
     with StepProgress("eval", count) as progress:
         return evaluate(
             collector,

@@ -20,7 +20,8 @@ DISTRACTORS = tuple(f"~{i}" for i in range(16))
 class Modsum:
     """``1 0 1 =`` is answered ``0`` (direct) or ``<think> 1 1 0 </think> 0`` (cot; every k-th sum: leapk).
 
-    Untagged, the chain stands alone and its last word answers: ``1 1 0``.
+    Untagged, the chain stands alone and its last word answers: ``1 1 0``. A chain of any length is taken for the mode
+    whose own length is nearest.
     """
 
     name = "modsum"
@@ -30,6 +31,9 @@ class Modsum:
         self._config, self._seed = config, seed
         self._leaps = {("cot" if leap == 1 else f"leap{leap}"): leap for leap in config.leaps}
         self.modes: tuple[str, ...] = ("direct", *self._leaps)
+        pairs = [(total, digit) for total in range(config.modulus) for digit in range(config.modulus)]
+        # Which pairs a biased demonstrator gets wrong is the same for every seed, so that stages agree.
+        self._wrong_pairs = set(generator(0, "biased", config.modulus).sample(pairs, config.wrong_pairs))
         if config.modulus**config.length < 64:
             raise RlvrError(
                 "task.length",
@@ -63,14 +67,14 @@ class Modsum:
         return self._write(self._sums(problem, None), self.modes[-1])
 
     def mode_of(self, response: str) -> str:
-        words = self._without_distractors(response).split()
-        if self._config.tagged and words[:1] != [thinking.OPEN]:
+        text = self._without_distractors(response)
+        thoughts = thinking.split(text)[0] if self._config.tagged else text
+        if thoughts is None:
             return "direct"
-        words = [word for word in words if word not in (thinking.OPEN, thinking.CLOSE)]
-        lengths = {mode: -(-self._config.length // leap) + self._config.tagged for mode, leap in self._leaps.items()}
+        lengths = {mode: -(-self._config.length // leap) for mode, leap in self._leaps.items()}
         if not self._config.tagged:
             lengths["direct"] = 1
-        return min(lengths, key=lambda mode: abs(lengths[mode] - len(words)))
+        return min(lengths, key=lambda mode: abs(lengths[mode] - len(thoughts.split())))
 
     def final_answer(self, response: str) -> str | None:
         text = self._without_distractors(response)
@@ -111,7 +115,7 @@ class Modsum:
         if not self._config.error_rate:
             return False
         if self._config.error_kind == "biased":
-            rng = generator(0, "biased", self._config.modulus, total, digit)
+            return (total, digit) in self._wrong_pairs
         return rng.random() < self._config.error_rate
 
     def _without_distractors(self, response: str) -> str:

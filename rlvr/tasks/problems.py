@@ -5,14 +5,14 @@ from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, Self
 
 from rlvr.config import ProblemsConfig
 from rlvr.config_file import read_text
 from rlvr.errors import RlvrError
 from rlvr.runtime.seeding import generator
 from rlvr.tasks import thinking
-from rlvr.tasks.task import in_test_split
+from rlvr.tasks.task import hash_share
 from rlvr.types import Problem, Split
 
 DIRECT_WORDS = 5
@@ -98,26 +98,52 @@ def _read(path: Path, skip: bool) -> tuple[list[dict[str, Any]], int]:
     return rows, skipped
 
 
+class _Decimal(float):
+    """A number of a file that remembers how it was written: 0.00001 is no 1e-05."""
+
+    def __new__(cls, text: str) -> Self:
+        made = super().__new__(cls, text)
+        made.text = text
+        return made
+
+    text: str
+
+    def __str__(self) -> str:
+        return self.text
+
+
 def _parse(line: str) -> tuple[dict[str, Any] | None, str]:
     """The row of a line with its answer as text, or None and what is wrong with it."""
     try:
-        row = json.loads(line)
-    except (json.JSONDecodeError, RecursionError) as error:
+        row = json.loads(line, parse_float=_Decimal, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:
         return None, f"not JSON: {error}"
     if not isinstance(row, dict):
         return None, "not a JSON object"
-    question, answer = row.get("question"), row.get("answer")
+    question, answer, solution = row.get("question"), row.get("answer"), row.get("solution", "")
     if not isinstance(question, str) or not question.strip():
         return None, "question is missing or not a text"
     if isinstance(answer, bool) or not isinstance(answer, str | int | float) or not str(answer).strip():
         return None, "answer is missing or neither a text nor a number"
+    if not isinstance(solution, str):
+        return None, "solution is not a text"
+    if any("\ud800" <= character <= "\udfff" for text in (question, str(answer), solution) for character in text):
+        return None, "holds half a character (a lone surrogate)"
     return {**row, "answer": str(answer)}, ""
 
 
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is no number in JSON")
+
+
 def _split(rows: list[dict[str, Any]], fraction: float) -> dict[Split, list[dict[str, Any]]]:
-    """Rows by a hash of their question; a part that ought not to be empty gets the row nearest to it."""
-    test = [row for row in rows if in_test_split(row["question"], fraction)]
-    if not test and fraction > 0:
-        test = [rows[0]] if len(rows) > 1 else []
-    questions = {row["question"] for row in test}
-    return {"test": test, "train": [row for row in rows if row["question"] not in questions]}
+    """Rows by the hash of their question; of two questions or more, neither part that is wanted is empty."""
+    questions = sorted({row["question"] for row in rows}, key=hash_share)
+    count = sum(hash_share(question) < fraction for question in questions)
+    if len(questions) > 1 and 0 < fraction < 1:
+        count = min(max(count, 1), len(questions) - 1)
+    test = set(questions[:count])
+    return {
+        "test": [row for row in rows if row["question"] in test],
+        "train": [row for row in rows if row["question"] not in test],
+    }

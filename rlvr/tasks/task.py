@@ -51,14 +51,20 @@ class Task(Protocol):
         ...
 
     def alphabet(self) -> Iterable[str]:
-        """Texts that together hold every token of any question and response, for building a tokenizer."""
+        """Texts that together hold every character, and if questions are made of words every word, of any problem."""
         ...
 
 
-def in_test_split(question: str, share: float = TEST_SHARE) -> bool:
-    """Whether a question belongs to the test split: a hash of its text decides, whatever the seed."""
+def available(task: Task, split: Split, wanted: int) -> int:
+    """How many different problems of a split there are to use: those wanted, or all if there are fewer."""
+    size = task.size(split)
+    return wanted if size is None else min(wanted, size)
+
+
+def hash_share(question: str) -> float:
+    """A number in [0, 1) that a question's text alone decides; below the test share it belongs to the test split."""
     digest = hashlib.blake2b(question.encode("utf-8", "surrogatepass"), digest_size=8).digest()
-    return int.from_bytes(digest, "big") < share * 2**64
+    return int.from_bytes(digest, "big") / 2**64
 
 
 def draw_question(
@@ -78,6 +84,6 @@ def draw_question(
     rng = generator(seed, task, split, index)
     for _ in range(_ATTEMPTS):
         content = draw(rng)
-        if in_test_split(write(content)) == (split == "test"):
+        if (hash_share(write(content)) < TEST_SHARE) == (split == "test"):
             return content
     raise RlvrError(f"task {task}", f"has no question in the {split} split", remedy="make the task larger")

@@ -17,7 +17,7 @@ Permutation = tuple[int, ...]
 
 
 class Words:
-    """``p213 p132 =`` is answered by the product ``p231`` (direct) or by every prefix product first (cot).
+    """``p213 p132 =`` is answered by the product ``p312`` (direct) or by every prefix product first (cot).
 
     ``p231`` maps 1 to 2, 2 to 3 and 3 to 1. The product applies the left factor first.
     """

@@ -19,7 +19,7 @@ from rlvr.runtime.files import sync_folder, write_atomically, write_json
 from rlvr.runtime.run_dir import STATE, finished_checkpoints
 from rlvr.types import Metrics
 
-OPTIMIZER, LATEST = "optimizer.safetensors", "latest"
+OPTIMIZER, LATEST, REPLACED = "optimizer.safetensors", "latest", ".tmp-old-"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +58,7 @@ class Checkpoints:
         for file in aside.iterdir():
             _sync(file)
         sync_folder(aside)
-        replaced = self.folder / f".tmp-old-{_name(state.step)}"
+        replaced = self.folder / f"{REPLACED}{_name(state.step)}"
         if final.exists():
             shutil.rmtree(replaced, ignore_errors=True)
             final.rename(replaced)
@@ -71,6 +71,9 @@ class Checkpoints:
 
     def resume(self) -> TrainState | None:
         """Load the newest checkpoint into model and optimizer; None if there is none yet."""
+        for replaced in self.folder.glob(f"{REPLACED}*"):
+            if not (final := self.folder / replaced.name.removeprefix(REPLACED)).exists():
+                replaced.rename(final)  # the crash came between the two renames of a replacement
         for leftover in self.folder.glob(".tmp-*"):
             if leftover.is_dir():
                 shutil.rmtree(leftover)

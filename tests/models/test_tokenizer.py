@@ -7,7 +7,7 @@ from rlvr.config import PromptConfig, TokenizerConfig
 from rlvr.errors import RlvrError
 from rlvr.models.tokenizer import build_tokenizer, make_codec
 
-TEXTS = ["3 + 4 = 7", "<think> 3 + 4 </think> 7"]
+TEXTS = ["3 + 4 = 7", "<think> 3 + 4 </think> 7 ."]
 TEMPLATE = (
     "{% for message in messages %}<{{ message.role }}> {{ message.content }} <end> {% endfor %}"
     "{% if add_generation_prompt %}<assistant> {% endif %}"
@@ -60,7 +60,7 @@ def test_one_token_a_word_or_a_character():
 
 
 def test_the_vocabulary_is_the_special_tokens_the_tags_and_the_words():
-    assert len(tokenizer_of("words")) == 4 + 2 + 5  # <pad> <bos> <eos> <unk>, two tags, 3 4 7 + =
+    assert len(tokenizer_of("words")) == 4 + 2 + 6  # <pad> <bos> <eos> <unk>, two tags, 3 4 7 + = .
 
 
 def test_bpe_has_as_many_tokens_as_asked_for():

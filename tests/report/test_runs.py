@@ -35,7 +35,7 @@ def test_a_run_that_has_just_begun_has_no_rows(tmp_path: Path) -> None:
 
 
 def test_a_folder_without_configuration_is_no_run(tmp_path: Path) -> None:
-    with pytest.raises(RlvrError, match="is not a run directory: it has no config.yaml"):
+    with pytest.raises(RlvrError, match=r"is not a run directory: it has no config\.yaml"):
         open_finished(tmp_path)
 
 

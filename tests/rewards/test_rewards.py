@@ -128,5 +128,5 @@ def test_an_unknown_reward_is_refused() -> None:
 
 
 def test_a_sum_that_checks_no_answer_is_refused() -> None:
-    with pytest.raises(RlvrError, match="no component checks the answer; .*; add exact or number"):
+    with pytest.raises(RlvrError, match=r"no component checks the answer; .*; add exact or number"):
         RewardSum({"format": 1.0})

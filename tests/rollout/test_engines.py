@@ -4,6 +4,7 @@ from functools import cache
 
 import pytest
 import torch
+from transformers import GPT2Config, GPT2LMHeadModel
 
 from rlvr.config import ModelConfig, TokenizerConfig
 from rlvr.data.batching import collate
@@ -26,7 +27,7 @@ REQUESTS = [
 ]
 SAMPLING = Sampling(max_new_tokens=12, temperature=0.8)
 
-families = pytest.mark.parametrize("family", MODELS)
+families = pytest.mark.parametrize("family", [*MODELS, "gpt2"])  # gpt2: positions that are not relative
 
 
 @pytest.fixture(params=ENGINES)
@@ -36,6 +37,10 @@ def kind(request):
 
 @cache
 def model_of(family):
+    if family == "gpt2":
+        torch.manual_seed(0)
+        shape = {"n_embd": 16, "n_layer": 2, "n_head": 2, "n_positions": 32, "initializer_range": 0.25}
+        return GPT2LMHeadModel(GPT2Config(vocab_size=12, bos_token_id=1, eos_token_id=2, **shape)).eval()
     tokenizer = build_tokenizer(TokenizerConfig(), ["0 1 2 3 4 ="], max_length=64)
     return build_model(MODELS[family], tokenizer, seed=0, device=CPU)
 

@@ -8,7 +8,7 @@ from rlvr.rollout.sampling import Sampler, decode_in_parts, pad_left
 from rlvr.types import Completion, Request, Sampling, StopReason
 
 CPU = torch.device("cpu")
-SEEDS = [3, 4, 5, 6, 7, 8, 9, 10]
+SEEDS = list(range(32))
 ROWS = torch.arange(len(SEEDS))
 LOGITS = torch.tensor([0.5, 0.3, 0.2]).log().repeat(len(SEEDS), 1)
 
@@ -50,8 +50,8 @@ def test_temperature_one_half_squares_the_probabilities():
 
 def test_temperature_zero_takes_the_most_likely_and_reports_its_probability_at_one():
     tokens, logprobs = sampler(temperature=0.0).draw(LOGITS, ROWS, 0)
-    assert tokens.tolist() == [0] * 8
-    assert logprobs.tolist() == pytest.approx([np.log(0.5)] * 8)
+    assert tokens.tolist() == [0] * 32
+    assert logprobs.tolist() == pytest.approx([np.log(0.5)] * 32)
 
 
 def test_a_ruled_out_stop_token_leaves_its_share_to_the_others():
@@ -68,12 +68,19 @@ def test_a_stop_token_may_come_once_enough_is_written():
 def test_a_token_of_no_probability_is_never_drawn():
     logits = torch.tensor([[-torch.inf, 0.0, -torch.inf]]).repeat(len(SEEDS), 1)
     tokens, _ = sampler().draw(logits, ROWS, 0)
-    assert tokens.tolist() == [1] * 8
+    assert tokens.tolist() == [1] * 32
+
+
+def test_not_even_by_the_number_zero():
+    drawn = sampler()
+    drawn._uniform.zero_()
+    logits = torch.tensor([[-torch.inf, 0.0, 0.0]]).repeat(len(SEEDS), 1)
+    assert drawn.draw(logits, ROWS, 0)[0].tolist() == [1] * 32
 
 
 @pytest.mark.parametrize("temperature", [0.0, 1.0])
 def test_logits_that_are_not_numbers_give_some_token(temperature):
-    tokens, logprobs = sampler(temperature=temperature).draw(torch.full((8, 3), torch.nan), ROWS, 0)
+    tokens, logprobs = sampler(temperature=temperature).draw(torch.full((32, 3), torch.nan), ROWS, 0)
     assert all(0 <= token < 3 for token in tokens.tolist())
     assert logprobs.isnan().all()
 

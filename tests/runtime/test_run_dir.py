@@ -54,9 +54,11 @@ def test_a_refused_opening_gives_the_run_back(tmp_path: Path) -> None:
 
 
 def test_a_run_in_use_is_refused_with_its_owner(tmp_path: Path) -> None:
-    with open_run(tmp_path / "run", config(), fresh=False):
-        with pytest.raises(RlvrError, match=f"is in use by process {os.getpid()}"):
-            open_run(tmp_path / "run", config(), fresh=False)
+    with (
+        open_run(tmp_path / "run", config(), fresh=False),
+        pytest.raises(RlvrError, match=f"is in use by process {os.getpid()}"),
+    ):
+        open_run(tmp_path / "run", config(), fresh=False)
 
 
 def test_a_run_that_was_closed_is_free(tmp_path: Path) -> None:
@@ -98,15 +100,14 @@ def test_fresh_needs_no_old_run(tmp_path: Path) -> None:
 
 def test_fresh_does_not_move_a_run_in_use(tmp_path: Path) -> None:
     """Its process would go on writing into the new run by name."""
-    with open_run(tmp_path / "run", config(), fresh=False):
-        with pytest.raises(RlvrError, match="is in use by process"):
-            open_run(tmp_path / "run", config(), fresh=True)
+    with open_run(tmp_path / "run", config(), fresh=False), pytest.raises(RlvrError, match="is in use by process"):
+        open_run(tmp_path / "run", config(), fresh=True)
 
 
 def test_fresh_does_not_move_a_folder_that_is_no_run(tmp_path: Path) -> None:
     (tmp_path / "home").mkdir()
     (tmp_path / "home" / "thesis.tex").touch()
-    with pytest.raises(RlvrError, match="is a folder with other files"):
+    with pytest.raises(RlvrError, match="is no run directory"):
         open_run(tmp_path / "home", config(), fresh=True)
 
 

@@ -70,8 +70,11 @@ def test_the_split_of_a_question_does_not_depend_on_the_other_lines(tmp_path: Pa
     assert few == {question for question in many if int(question[1:]) < 50}
 
 
-def test_a_question_that_stands_twice_is_never_in_both_splits(tmp_path: Path) -> None:
-    made = task(tmp_path, rows(40) + rows(40))
+@pytest.mark.parametrize("fraction", [1e-9, 0.1])
+def test_a_question_that_stands_twice_is_never_in_both_splits(fraction: float, tmp_path: Path) -> None:
+    """At 1e-9 no question's hash is in the test split, so that one line is chosen for it."""
+    other_answers = rows(40).replace('"answer": ', '"answer": 1')
+    made = task(tmp_path, rows(40) + other_answers, test_fraction=fraction)
     train, test = [{made.problem(split, i).question for i in range(80)} for split in ("train", "test")]
     assert not train & test
 
@@ -106,6 +109,7 @@ def test_blank_lines_and_windows_line_ends_are_read_over(tmp_path: Path) -> None
         ('{"question": "q"}', "answer is missing or neither a text nor a number"),
         ('{"question": "q", "answer": true}', "answer is missing or neither a text nor a number"),
         ('{"question": "q", "answer": ""}', "answer is missing or neither a text nor a number"),
+        (r'{"question": "\ud800", "answer": "a"}', ""),  # half a character, which no tokenizer takes
         ('{"question": "q", "answer": NaN}', ""),
         ('{"question": "q", "answer": "a", "solution": null}', ""),
         ('{"question": "q", "answer": ' + "1" * 5000 + "}", ""),

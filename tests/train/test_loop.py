@@ -373,6 +373,33 @@ def test_a_run_that_is_stopped_at_every_evaluation_gets_through(uninterrupted, t
     assert rows(tmp_path) == expected_rows
 
 
+def test_a_run_that_is_stopped_again_and_again_in_other_phases_gets_through(uninterrupted, tmp_path):
+    config, expected_weights, expected_rows = uninterrupted
+    for phase, at in [("rollout", 1), ("evaluation", 1), ("signal", 2), ("rollout", 3), ("evaluation", 5)]:
+        with pytest.raises(StopRequestedError):
+            fit(PHASES[phase](job(tmp_path, config=config), at))
+    last = job(tmp_path, config=config)
+    fit(last)
+    assert same(weights(last.model), expected_weights)
+    assert rows(tmp_path) == expected_rows
+
+
+def checkpoints_in(path):
+    return sorted(folder.name for folder in (path / "checkpoints").glob("step_*"))
+
+
+def test_checkpoints_are_saved_every_so_many_steps_and_after_the_last(tmp_path):
+    fit(job(tmp_path))
+    assert checkpoints_in(tmp_path) == ["step_000002", "step_000004", "step_000005"]
+
+
+@pytest.mark.parametrize(("at", "done"), [(1, 0), (4, 3)])
+def test_a_stopped_run_has_a_checkpoint_of_its_last_whole_update(at, done, tmp_path):
+    with pytest.raises(StopRequestedError):
+        fit(job(tmp_path, source=stopping_source(at)))
+    assert checkpoints_in(tmp_path)[-1] == f"step_{done:06d}"
+
+
 def test_a_finished_run_is_left_alone(tmp_path):
     fit(job(tmp_path))
     before = rows(tmp_path)
@@ -390,7 +417,7 @@ def test_a_crash_costs_the_steps_after_the_last_checkpoint_alone(uninterrupted, 
 
     with pytest.raises(KeyError):
         fit(replace(run, evaluate=crash))
-    assert [path.name for path in (tmp_path / "checkpoints").glob("step_*")] == ["step_000002"]
+    assert checkpoints_in(tmp_path) == ["step_000002"]
     again = job(tmp_path, config=config)
     fit(again)
     assert same(weights(again.model), expected_weights)

@@ -67,7 +67,7 @@ def test_the_temperature_shapes_the_policy():
 
 
 def test_the_largest_gap_to_the_sampled_logprobs_is_measured():
-    old = [[9, math.log(0.25) + 0.01, math.log(0.5) - 0.3], [9, 9, math.log(0.8)]]
+    old = [[9, math.log(0.25) + 0.01, math.log(0.5) + 0.3], [9, 9, math.log(0.8)]]
     maxima = policy_gradient(1.0)(Table(), batch_of(old_logprobs=old)).maxima
     assert maxima[LOGPROB_GAP].item() == pytest.approx(0.3)
 
