@@ -41,9 +41,23 @@ def load_model(name: str, prompt: PromptConfig, device: torch.device) -> tuple[P
 
 
 def _load(location: ModelLocation, options: dict[str, str]) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    model = _weights(location.path, options)
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(location.path, trust_remote_code=False, **options)
+    except (OSError, ValueError, KeyError) as error:
+        raise _cannot_be_loaded(location.path, error) from error
+    if location.kind == "gguf":
+        model = _dequantized(model)
+        _take_special_tokens(tokenizer, model)
+    return model, tokenizer
+
+
+def _weights(path: str, options: dict[str, str]) -> PreTrainedModel:
+    """The model in a directory, float32. RlvrError unless every weight is there and has its shape: transformers would
+    fill in random ones."""
     try:
         loaded: Any = AutoModelForCausalLM.from_pretrained(
-            location.path,
+            path,
             dtype=torch.float32,
             use_safetensors=True,
             trust_remote_code=False,
@@ -51,22 +65,19 @@ def _load(location: ModelLocation, options: dict[str, str]) -> tuple[PreTrainedM
             ignore_mismatched_sizes=True,  # so that they are reported, and refused below
             **options,
         )
-        tokenizer = AutoTokenizer.from_pretrained(location.path, trust_remote_code=False, **options)
     except (OSError, ValueError, KeyError, SafetensorError) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise RlvrError("model", f"cannot be loaded: {reason}", got=location.path) from error
-    model, report = loaded
+        raise _cannot_be_loaded(path, error) from error
+    model: PreTrainedModel = loaded[0]
     for trouble in ("missing_keys", "mismatched_keys"):
-        if wrong := sorted(str(key) for key in report[trouble]):
-            raise RlvrError(
-                "model",
-                f"cannot be loaded: its weights do not fit its config.json ({trouble}: {wrong[0]})",
-                got=location.path,
-            )
-    if location.kind == "gguf":
-        model = _dequantized(model)
-        _take_special_tokens(tokenizer, model)
-    return model, tokenizer
+        if wrong := sorted(str(key) for key in loaded[1][trouble]):
+            what = f"cannot be loaded: its weights do not fit its config.json ({trouble}: {wrong[0]})"
+            raise RlvrError("model", what, got=path)
+    return model
+
+
+def _cannot_be_loaded(path: str, error: Exception) -> RlvrError:
+    lines = str(error).strip().splitlines()
+    return RlvrError("model", f"cannot be loaded: {lines[0] if lines else type(error).__name__}", got=path)
 
 
 def _dequantized(model: PreTrainedModel) -> PreTrainedModel:
@@ -102,7 +113,4 @@ def save_model(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folde
 
 def restore_weights(model: PreTrainedModel, folder: Path) -> None:
     """Copy the weights of a checkpoint of ours into a model of the same shape, in place."""
-    saved = AutoModelForCausalLM.from_pretrained(
-        folder, dtype=torch.float32, use_safetensors=True, trust_remote_code=False
-    )
-    model.load_state_dict(saved.state_dict())
+    model.load_state_dict(_weights(str(folder), {}).state_dict())

@@ -15,7 +15,7 @@ def vocabulary(kind: str, texts: Iterable[str]) -> list[str]:
     pieces: set[str] = set()
     for text in texts:
         for tag in THINK:
-            text = text.replace(tag, " ")
+            text = text.replace(tag, " " if kind == "words" else "")
         pieces.update(text.split() if kind == "words" else text)
     return [*SPECIAL, *THINK, *sorted(pieces - set(SPECIAL))]
 

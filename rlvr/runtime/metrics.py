@@ -19,7 +19,7 @@ class MetricsFile:
         write_atomically(path, "".join(json.dumps(row) + "\n" for row in kept))
         self._file = path.open("a", encoding="utf-8", buffering=1)
 
-    def write(self, step: int, metrics: Metrics) -> None:
+    def write(self, step: int, metrics: Metrics | Row) -> None:
         """Append one row."""
         self._file.write(json.dumps({"step": step, **without_infinities(metrics)}) + "\n")
 
@@ -27,9 +27,9 @@ class MetricsFile:
         self._file.close()
 
 
-def without_infinities(metrics: Metrics) -> Row:
+def without_infinities(metrics: Metrics | Row) -> Row:
     """The metrics with null for a value that is not finite, since JSON has no word for it."""
-    return {name: value if math.isfinite(value) else None for name, value in metrics.items()}
+    return {name: None if value is None or not math.isfinite(value) else value for name, value in metrics.items()}
 
 
 def read_rows(path: Path) -> list[Row]:

@@ -10,7 +10,7 @@ from typing import Self
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from rlvr.types import Metrics
+from rlvr.runtime.metrics import Row
 
 SHOWN = {
     "train/loss": "loss",
@@ -26,19 +26,15 @@ def console() -> Console:
     return Console(stderr=True, highlight=False, soft_wrap=True)
 
 
-def summary(metrics: Metrics) -> str:
+def summary(row: Row) -> str:
     """The few numbers of a row that a person follows."""
-    parts = [f"{word} {metrics[name]:.4g}" for name, word in SHOWN.items() if name in metrics]
-    parts += [
-        f"P({name.split('/')[1]}) {value:.3f}"
-        for name, value in metrics.items()
-        if name.startswith("mode/") and name.endswith("/probability")
-    ]
-    parts += [
-        f"{name.removeprefix('eval/')} {value:.3f}"
-        for name, value in metrics.items()
-        if name.startswith("eval/") and name.endswith("accuracy") and "/mode/" not in name
-    ]
+    known = {name: value for name, value in row.items() if value is not None}
+    parts = [f"{word} {known[name]:.4g}" for name, word in SHOWN.items() if name in known]
+    for name, value in known.items():
+        if name.startswith("mode/") and name.endswith("/probability"):
+            parts.append(f"P({name.split('/')[1]}) {value:.3f}")
+        elif name.startswith("eval/") and name.endswith("accuracy") and "/mode/" not in name:
+            parts.append(f"{name.removeprefix('eval/')} {value:.3f}")
     return "  ".join(parts)
 
 

@@ -16,8 +16,8 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from rlvr.errors import RlvrError
 from rlvr.models.pretrained import restore_weights, save_model
 from rlvr.runtime.files import sync_folder, write_atomically, write_json
+from rlvr.runtime.metrics import Row
 from rlvr.runtime.run_dir import STATE, finished_checkpoints
-from rlvr.types import Metrics
 
 OPTIMIZER, LATEST, REPLACED = "optimizer.safetensors", "latest", ".tmp-old-"
 
@@ -33,7 +33,7 @@ class TrainState:
 
     step: int
     source: dict[str, Any]
-    row: Metrics | None = None
+    row: Row | None = None
     nonfinite: int = 0
 
 

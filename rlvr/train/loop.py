@@ -15,7 +15,7 @@ from rlvr.config import TrainConfig
 from rlvr.errors import StopRequestedError, TrainingStoppedError
 from rlvr.runtime import signals
 from rlvr.runtime.device import precision
-from rlvr.runtime.metrics import MetricsFile
+from rlvr.runtime.metrics import MetricsFile, without_infinities
 from rlvr.runtime.progress import StepProgress, summary
 from rlvr.runtime.run_dir import RunDirectory
 from rlvr.train.checkpoint import Checkpoints, TrainState
@@ -85,14 +85,11 @@ def fit(job: Fit) -> None:
         optimizer=optimizer,
         keep=job.config.keep_checkpoints,
     )
-    state = checkpoints.resume()
-    if state is not None:
-        job.source.load_state_dict(state.source)
-    else:
-        state = TrainState(step=0, source=job.source.state_dict())
-    written = state.step if state.row is None else state.step - 1
-    metrics = MetricsFile(job.run.metrics, written)
-    saved = state.step
+    resumed = checkpoints.resume()
+    if resumed is not None:
+        job.source.load_state_dict(resumed.source)
+    state = saved = resumed or TrainState(step=0, source=job.source.state_dict())
+    metrics = MetricsFile(job.run.metrics, state.step if state.row is None else state.step - 1)
     with signals.watched(), StepProgress(job.label, job.config.max_steps, state.step) as progress:
         try:
             while state.step < job.config.max_steps or state.row is not None:
@@ -106,9 +103,9 @@ def fit(job: Fit) -> None:
                 state = replace(state, row=None)
                 if state.step % job.config.save_every == 0 or state.step == job.config.max_steps:
                     checkpoints.save(state)
-                    saved = state.step
+                    saved = state
         except StopRequestedError:
-            if state.row is not None or state.step != saved or state.step == 0:
+            if state is not saved or resumed is None:
                 checkpoints.save(state)
             raise
         finally:
@@ -118,22 +115,19 @@ def fit(job: Fit) -> None:
 def _update(job: Fit, optimizer: torch.optim.Optimizer, state: TrainState) -> TrainState:
     """One update of the model; the state after it, its metrics not yet written."""
     step = state.step + 1
-    before = job.source.state_dict()
-    try:
-        data = job.source.next_step(step)
-        start = time.perf_counter()
-        row = _gradient(job, optimizer, data.batches)
-    except StopRequestedError:
-        job.source.load_state_dict(before)
-        raise
+    data = job.source.next_step(step)
+    start = time.perf_counter()
+    row = _gradient(job, optimizer, data.batches) if data.batches else {"tokens/train": 0.0}
     _refuse_beyond_limits(job, step, row)
     rate = learning_rate(job.config, step)
     for group in optimizer.param_groups:
         group["lr"] = rate
-    finite = math.isfinite(row["train/loss"]) and math.isfinite(row["train/grad_norm"])
-    if data.batches and finite:
-        optimizer.step()
-    nonfinite = 0 if finite else state.nonfinite + 1
+    nonfinite = state.nonfinite
+    if data.batches:
+        finite = math.isfinite(row["train/loss"]) and math.isfinite(row["train/grad_norm"])
+        nonfinite = 0 if finite else nonfinite + 1
+        if finite:
+            optimizer.step()
     if nonfinite >= MAX_NONFINITE:
         raise TrainingStoppedError(
             f"step {step}: loss {row['train/loss']:.3g} and gradient norm {row['train/grad_norm']:.3g} were not finite for "
@@ -141,17 +135,19 @@ def _update(job: Fit, optimizer: torch.optim.Optimizer, state: TrainState) -> Tr
         )
     row = {**data.metrics, **row, "train/learning_rate": rate, "train/nonfinite_steps": nonfinite}
     row["time/train_seconds"] = time.perf_counter() - start
-    return TrainState(step=step, source=job.source.state_dict(), row=job.describe(row), nonfinite=nonfinite)
+    return TrainState(
+        step=step, source=job.source.state_dict(), row=without_infinities(job.describe(row)), nonfinite=nonfinite
+    )
 
 
 def _gradient(job: Fit, optimizer: torch.optim.Optimizer, batches: list[Batch]) -> Metrics:
     """Leave the clipped gradient of the mean loss in the model, and return what was measured on the way.
 
-    Sums over batches are divided by the count of all trained tokens, so how they were split cannot change the gradient.
+    At least one batch. Sums over batches are divided by the count of all trained tokens, so how they were split cannot change the gradient.
     """
     optimizer.zero_grad(set_to_none=True)
     count = sum(int(batch.loss_mask.sum()) for batch in batches)
-    sums: dict[str, torch.Tensor] = {"train/loss": torch.zeros((), device=job.model.device)}
+    sums: dict[str, torch.Tensor] = {}
     maxima: dict[str, torch.Tensor] = {}
     for batch in batches:
         signals.check()
@@ -164,7 +160,7 @@ def _gradient(job: Fit, optimizer: torch.optim.Optimizer, batches: list[Batch]) 
             maxima[name] = torch.maximum(maxima[name], value) if name in maxima else value
     norm = torch.nn.utils.clip_grad_norm_(job.model.parameters(), job.config.max_grad_norm)
     return {
-        **{name: value.item() / max(1, count) for name, value in sums.items()},
+        **{name: value.item() / count for name, value in sums.items()},
         **{name: value.item() for name, value in maxima.items()},
         "train/grad_norm": norm.item(),
         "tokens/train": count,
