@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from transformers import PreTrainedModel
 
 from rlvr.config import RewardTable, SamplingConfig, TaskConfig
+from rlvr.errors import RlvrError
 from rlvr.models.tokenizer import Codec
 from rlvr.rewards import RewardSum
 from rlvr.rollout import ENGINES
@@ -22,6 +23,7 @@ class Collector:
     """All that turns problems into scored rollouts.
 
     batch_size: completions that the engine decodes together at most.
+    max_positions: tokens that the model can read, prompt and completion together; None if it sets no bound.
     """
 
     task: Task
@@ -30,6 +32,7 @@ class Collector:
     codec: Codec
     sampling: Sampling
     batch_size: int
+    max_positions: int | None
     seed: int
 
     def collect(self, problems: Sequence[Problem], *, group_size: int, purpose: str, step: int) -> list[Group]:
@@ -64,8 +67,22 @@ class Collector:
         self, problems: Sequence[Problem], seeds: Sequence[list[int]], sampling: Sampling
     ) -> list[list[Completion]]:
         prompts = self.codec.prompts_ids([self.codec.prompt(problem.question) for problem in problems])
+        self._check_lengths(problems, prompts, sampling)
         requests = [Request(prompt_ids=ids, seeds=own) for ids, own in zip(prompts, seeds, strict=True)]
         return self.engine.generate(requests, sampling)
+
+    def _check_lengths(self, problems: Sequence[Problem], prompts: Sequence[list[int]], sampling: Sampling) -> None:
+        """RlvrError if a completion could run past the model's positions, where it was never trained."""
+        longest = max(range(len(prompts)), key=lambda index: len(prompts[index]))
+        length = len(prompts[longest])
+        if self.max_positions is not None and length + sampling.max_new_tokens > self.max_positions:
+            raise RlvrError(
+                "rollout.max_new_tokens",
+                f"the prompt of problem {problems[longest].index} has {length} tokens, and the model has {self.max_positions} positions",
+                got=sampling.max_new_tokens,
+                allowed=f"at most {max(0, self.max_positions - length)}",
+                remedy="lower it, or leave out long problems",
+            )
 
     def _score(self, problem: Problem, completion: Completion) -> Rollout:
         text = self.codec.text(completion.token_ids)
@@ -97,6 +114,7 @@ def make_collector(
         codec=codec,
         sampling=sampling,
         batch_size=rollout.batch_size,
+        max_positions=getattr(model.config, "max_position_embeddings", None),
         seed=seed,
     )
 

@@ -6,6 +6,7 @@ import pytest
 
 from rlvr.collect import Collector, rollout_metrics, to_json
 from rlvr.config import ModsumConfig, PromptConfig, TokenizerConfig
+from rlvr.errors import RlvrError
 from rlvr.models.tokenizer import build_tokenizer, make_codec
 from rlvr.rewards import RewardSum
 from rlvr.runtime.seeding import derive
@@ -59,6 +60,7 @@ def collector_of(engine, *, seed=0):
         codec=CODEC,
         sampling=Sampling(max_new_tokens=16, temperature=0.7, min_new_tokens=1),
         batch_size=64,
+        max_positions=None,
         seed=seed,
     )
 
@@ -174,3 +176,14 @@ def test_a_rollout_as_a_line_of_json():
         "token_ids": rollout.completion.token_ids,
         "logprobs": [-0.5, -0.5],
     }
+
+
+def test_a_completion_that_could_run_past_the_models_positions_is_refused():
+    # <bos>, six bits and = are 8 tokens; with 16 more, 24 positions are needed.
+    enough = replace(collector_of(Scripted(RIGHT_DIRECT)), max_positions=24)
+    assert enough.collect([PROBLEM], group_size=1, purpose="eval", step=0)[0][0].correct
+    with pytest.raises(
+        RlvrError,
+        match="the prompt of problem 7 has 8 tokens, and the model has 23 positions; got 16; allowed: at most 15",
+    ):
+        replace(enough, max_positions=23).collect([PROBLEM], group_size=1, purpose="eval", step=0)

@@ -114,6 +114,7 @@ def collector(tmp_path):
         codec=CODEC,
         sampling=Sampling(max_new_tokens=4),
         batch_size=64,
+        max_positions=None,
         seed=0,
     )
 
