@@ -46,15 +46,21 @@ def main() -> None:
     app()
 
 
-@app.callback()
-def _version(
-    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.", is_eager=True)] = False,
-) -> None:
-    if version:
+def _print_version(wanted: bool) -> None:
+    if wanted:
         from rlvr import __version__
 
         print(__version__)
         raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and exit.", is_eager=True, callback=_print_version)
+    ] = False,
+) -> None:
+    """Options of the program itself."""
 
 
 def _add_training_command(stage: str, help_text: str) -> None:
@@ -142,30 +148,29 @@ def _say(message: str) -> None:
 
 
 def _prepare(
-    stage: str, file: Path, run: Path | None, settings: list[str] | None, dry_run: bool
-) -> tuple[StageConfig, Path] | None:
-    """The checked configuration and where to run it; None if checking was all that was asked."""
+    stage: str, file: Path, settings: list[str] | None, dry_run: bool, *, json: bool = False
+) -> StageConfig | None:
+    """The checked configuration; None if checking was all that was asked."""
     from rlvr.config_file import load
     from rlvr.preflight import plan
 
     _, config = load(file, settings or [], stage)
-    path = run or default_run(file)
     if dry_run:
-        _print_plan(stage, config, plan(config, starting=False), json=False)
+        _print_plan(stage, config, plan(config, starting=False), json=json)
         return None
     for warning in plan(config, starting=True).warnings:
         _say(f"warning: {warning}")
-    return config, path
+    return config
 
 
 def _train(stage: str, file: Path, run: Path | None, settings: list[str] | None, fresh: bool, dry_run: bool) -> None:
-    prepared = _prepare(stage, file, run, settings, dry_run)
-    if prepared is None:
+    config: Any = _prepare(stage, file, settings, dry_run)
+    if config is None:
         return
+    from rlvr.preflight import inputs
     from rlvr.runtime.run_dir import open_run
 
-    config: Any = prepared[0]
-    with open_run(prepared[1], config, fresh=fresh) as directory:
+    with open_run(run or default_run(file), config, inputs(config), fresh=fresh) as directory:
         if directory.finished(config.train.max_steps):
             _say(f"{directory.path} is finished ({config.train.max_steps} steps); --fresh starts anew")
         else:
@@ -182,13 +187,13 @@ def _evaluate(
 ) -> None:
     import json
 
-    prepared = _prepare("eval", file, run, settings, dry_run)
-    if prepared is None:
+    config: Any = _prepare("eval", file, settings, dry_run, json=as_json)
+    if config is None:
         return
+    from rlvr.preflight import inputs
     from rlvr.runtime.run_dir import open_run
 
-    config: Any = prepared[0]
-    with open_run(prepared[1], config, fresh=fresh) as directory:
+    with open_run(run or default_run(file), config, inputs(config), fresh=fresh) as directory:
         result = directory.path / "eval.json"
         if result.exists():
             _say(f"{directory.path} is finished; --fresh evaluates anew")
@@ -245,16 +250,16 @@ def _inspect(paths: list[Path], step: int | None, count: int) -> None:
     from rich.table import Table
 
     from rlvr.report.runs import open_finished
-    from rlvr.report.terminal import comparison, growth, rollouts_view
+    from rlvr.report.terminal import comparison, growth, last_row, rollout_views
 
     runs = [open_finished(path) for path in paths]
     evaluations = [run for run in runs if run.stage == "eval" and run.rows]
     views: list[RenderableType] = [comparison(evaluations)] if evaluations else []
     views += [view for run in runs if run.stage == "rl" and (view := growth(run)) is not None]
-    for run in runs:
-        steps = run.rollout_steps()
-        if count and (steps or step is not None):
-            views.append(rollouts_view(run, step if step is not None else steps[-1], count))
+    views += [last_row(run) for run in runs if run.stage in ("pretrain", "sft") and run.rows]
+    views += rollout_views(runs, step, count) if count else []
+    if not views:
+        _say("there is nothing to show yet: no rows, no rollouts")
     console = Console(highlight=False)
     if not console.is_terminal:
         console.width = PIPED_WIDTH
@@ -277,7 +282,10 @@ def _data(file: Path, settings: list[str] | None, count: int, split: str, out: P
         for row in rows:
             print(dumps(row))
         return
-    if not out.parent.is_dir():
-        raise RlvrError(f"--out {out}", "its folder does not exist", remedy="make it first")
-    write_jsonl(out, rows)
+    try:
+        write_jsonl(out, rows)
+    except OSError as error:
+        raise RlvrError(
+            f"--out {out}", f"cannot be written: {error.strerror}", remedy="name a file you can write"
+        ) from None
     print(out)

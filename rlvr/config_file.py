@@ -186,7 +186,9 @@ def _apply(tree: dict[str, Any], lines: dict[str, str], setting: str) -> None:
     *sections, last = name.split(".")
     for section in sections:
         if not isinstance(tree.setdefault(section, {}), dict):
-            raise RlvrError(f"--set {name}", f"{section} is not a section", got=tree[section])
+            raise RlvrError(
+                f"--set {name}", f"{section} is not a section", got=tree[section], remedy="set the whole of it"
+            )
         tree[section] = dict(tree[section])
         tree = tree[section]
     tree[last] = value
@@ -203,7 +205,7 @@ def _explain(
 ) -> RlvrError:
     """The first of pydantic's errors in our words."""
     errors = error.errors(include_url=False)
-    first = errors[0]
+    first = next((one for one in errors if one["type"] == "extra_forbidden"), errors[0])
     known, location, sections = _locate(model, first["loc"])
     name = ".".join(str(part) for part in location)
     line = _line(name, lines) or str(path)

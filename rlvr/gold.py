@@ -2,27 +2,45 @@
 
 from rlvr.errors import RlvrError
 from rlvr.rewards import RewardSum
-from rlvr.tasks.task import Task, available
-from rlvr.types import Split
+from rlvr.tasks.task import Task
+from rlvr.types import Problem, Split
 
 CHECKED = 64
 
 
 def check_gold(task: Task, reward: RewardSum, split: Split) -> None:
-    """Grade the gold response and an empty one for the first problems of a split.
+    """Grade the gold response and an empty one for every problem of a split, or the first of one without end.
 
     Raises RlvrError naming the first problem on which the reward is not what it must be: training on such a reward
     would teach nothing, or something false.
     """
-    for index in range(max(1, available(task, split, CHECKED))):
+    size = task.size(split)
+    for index in range(max(1, CHECKED if size is None else size)):
         problem = task.problem(split, index)
-        gold = task.gold_response(problem)
-        for response, expected in ((gold, True), ("", False)):
-            components = reward.components(problem, response, task.final_answer(response))
-            if reward.correct(components) is not expected:
-                verdict = "does not earn" if expected else "earns"
-                raise RlvrError(
-                    f"problem {index} of {task.name} ({problem.question[:60]!r})",
-                    f"the {'gold' if expected else 'empty'} answer {response[:60]!r} {verdict} full marks ({components})",
-                    remedy="mend the problem's answer or choose another reward",
-                )
+        line = f", line {problem.metadata['line']}" if "line" in problem.metadata else ""
+        where = f"problem {index} of {task.name}{line} ({problem.question[:60]!r})"
+        gold = _components(task, reward, problem, task.gold_response(problem), where)
+        empty = _components(task, reward, problem, "", where)
+        if not reward.correct(gold) or reward.correct(empty):
+            fault = "an empty answer earns" if reward.correct(gold) else "the gold answer does not earn"
+            raise RlvrError(
+                where,
+                f"{fault} full marks ({empty if reward.correct(gold) else gold})",
+                got=problem.answer,
+                remedy="mend the problem's answer or choose another reward",
+            )
+        if reward.total(gold) <= reward.total(empty):
+            raise RlvrError(
+                "reward",
+                f"a gold answer earns {reward.total(gold):g}, no more than the {reward.total(empty):g} of an empty one",
+                got=reward.weights,
+                remedy="give what checks the answer a weight above 0",
+            )
+
+
+def _components(task: Task, reward: RewardSum, problem: Problem, response: str, where: str) -> dict[str, float]:
+    """Each component's reward of a response. RlvrError if the gold answer cannot be graded against."""
+    try:
+        return reward.components(problem, response, task.final_answer(response))
+    except ValueError as error:
+        raise RlvrError(where, str(error), got=problem.answer, remedy="mend it or use another reward") from None

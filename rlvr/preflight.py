@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
 from rlvr.config import (
+    DataConfig,
     DocumentStageConfig,
     EvalConfig,
+    ModsumConfig,
     PretrainConfig,
     RlConfig,
     SftConfig,
     StageConfig,
+    TaskConfig,
     TokenizerConfig,
     TrainConfig,
 )
@@ -19,7 +24,7 @@ from rlvr.corpus import Corpus, make_corpus
 from rlvr.errors import RlvrError
 from rlvr.gold import check_gold
 from rlvr.models.location import count_parameters, locate
-from rlvr.models.vocabulary import parameter_count, vocabulary, vocabulary_size
+from rlvr.models.vocabulary import THINK, parameter_count, vocabulary, vocabulary_size
 from rlvr.rewards import RewardSum
 from rlvr.tasks import make_task
 from rlvr.tasks.task import available
@@ -54,13 +59,51 @@ def plan(config: StageConfig, *, starting: bool) -> Plan:
     Raises RlvrError for whatever is wrong with the input.
     """
     made = _plan(config, starting)
-    task = getattr(config, "task", None)
+    made.warnings.extend(_warnings(config))
+    return made
+
+
+def _warnings(config: StageConfig) -> list[str]:
+    """What is allowed and unwise."""
+    found: list[str] = []
+    task: TaskConfig | None = getattr(config, "task", None)
     if task is not None:
-        made.warnings.extend(make_task(task, config.seed).warnings)
+        found.extend(make_task(task, config.seed).warnings)
     train: TrainConfig | None = getattr(config, "train", None)
     if train is not None and train.warmup_steps >= train.max_steps:
-        made.warnings.append(f"training ends in its warm-up: {train.max_steps} of {train.warmup_steps} steps")
-    return made
+        found.append(f"training ends in its warm-up: {train.max_steps} of {train.warmup_steps} steps")
+    if isinstance(config, RlConfig) and config.rollout.min_new_tokens:
+        found.append(
+            "rollout.min_new_tokens rules out ends that the policy would write: such tokens train it off-policy"
+        )
+    if isinstance(task, ModsumConfig) and not isinstance(config, DocumentStageConfig):
+        found += [
+            f"task.{dial} has no effect here: no demonstrator writes anything"
+            for dial in ("error_rate", "distractors")
+            if getattr(task, dial) and getattr(config, "data", None) is None
+        ]
+    return found
+
+
+def inputs(config: StageConfig) -> dict[str, str]:
+    """The SHA-256 of every file that the run learns or starts from, by path."""
+    paths = [getattr(config.task, "path", None)] if hasattr(config, "task") else []
+    data: DataConfig | None = getattr(config, "data", None)
+    for source in (data.sources or []) if data is not None else []:
+        paths += [source.text, getattr(source.task, "path", None)]
+    files = [Path(path) for path in paths if path is not None]
+    model = getattr(config, "model", None)
+    location = locate(model) if isinstance(model, str) else None
+    if location is not None and location.kind == "directory":
+        files += sorted(Path(location.path).glob("model*.safetensors"))
+    elif location is not None and location.file is not None:
+        files.append(Path(location.path) / location.file)
+    return {str(file): _sha256(file) for file in files}
+
+
+def _sha256(file: Path) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _plan(config: StageConfig, starting: bool) -> Plan:
@@ -78,6 +121,7 @@ def _plan(config: StageConfig, starting: bool) -> Plan:
 def _plan_pretrain(config: PretrainConfig) -> Plan:
     corpus = _check_documents(config)
     _check_vocabulary(config.tokenizer, corpus)
+    _check_lengths(config, corpus)
     parameters = parameter_count(config.model, vocabulary_size(config.tokenizer, corpus.texts()))
     return Plan(
         parameters=parameters,
@@ -98,6 +142,24 @@ def _check_documents(config: DocumentStageConfig) -> Corpus:
         task.problem("test", 0)
         check_gold(task, RewardSum(config.reward), "test")
     return corpus
+
+
+def _check_lengths(config: PretrainConfig, corpus: Corpus) -> None:
+    """RlvrError if one of the first documents is longer than the model's positions (for bpe that is seen in training)."""
+    if config.tokenizer.kind == "bpe":
+        return
+    for index in range(64):
+        document = corpus.document("train", index)
+        text = f"{document.prompt} {document.response}"
+        characters = text.replace(THINK[0], "#").replace(THINK[1], "#")
+        tokens = 2 + (len(text.split()) if config.tokenizer.kind == "words" else len(characters) - 1)
+        if tokens > config.model.max_positions:
+            raise RlvrError(
+                "model.max_positions",
+                f"document {index} of {document.source} has about {tokens} tokens",
+                got=config.model.max_positions,
+                remedy="raise it, or shorten the task or the block",
+            )
 
 
 def _check_vocabulary(tokenizer: TokenizerConfig, corpus: Corpus) -> None:

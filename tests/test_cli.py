@@ -14,6 +14,8 @@ import yaml
 from conftest import World, call, final_weights, make_configs, read_metrics, start, write_config
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from rlvr import __version__
+
 STAGES = ["pretrain", "sft", "rl"]
 LONGER = ["--set", "train.max_steps=60", "--set", "train.save_every=7"]
 
@@ -235,14 +237,52 @@ def test_a_run_in_use_is_refused(world: World, tmp_path: Path, refused: Callable
 
 
 def test_training_that_is_not_finite_stops_with_the_last_checkpoint(world: World, tmp_path: Path) -> None:
-    options = ["--set", "train.learning_rate=1e30", "--set", "train.max_steps=20", "--set", "train.max_grad_norm=1e9"]
+    options = ["--set", "train.learning_rate=1e30", "--set", "train.max_steps=20", "--set", "train.save_every=1"]
     answer = call("sft", world.configs["sft"], "--run", tmp_path, *options)
     assert answer.code == 3
     assert "not finite" in answer.err
-    assert all(
-        torch.isfinite(p).all()
-        for p in AutoModelForCausalLM.from_pretrained(tmp_path / "checkpoints" / "step_000002").parameters()
-    )
+    assert str(tmp_path / "checkpoints") in answer.err
+    saved = sorted(path.name for path in (tmp_path / "checkpoints").glob("step_*"))
+    stopped = read_metrics(tmp_path)[-1]["step"]
+    assert saved
+    assert int(saved[-1].removeprefix("step_")) <= stopped - 2  # none of the steps that were not applied
+    model = AutoModelForCausalLM.from_pretrained(tmp_path / "checkpoints" / saved[-1])
+    assert all(torch.isfinite(parameter).all() for parameter in model.parameters())
+
+
+def test_a_changed_problems_file_is_noticed(world: World, tmp_path: Path, refused: Callable[..., str]) -> None:
+    rows = [json.dumps({"question": " ".join(f"{n:03b}") + " =", "answer": "1"}) + "\n" for n in range(8)]
+    (tmp_path / "p.jsonl").write_text("".join(rows))
+    config = {
+        "model": str(world.runs["sft"]),
+        "task": {"name": "problems", "path": str(tmp_path / "p.jsonl")},
+        "eval": {"problems": 2, "samples": 1},
+        "rollout": {"max_new_tokens": 4},
+    }
+    arguments = ("eval", write_config(tmp_path / "c.yaml", config), "--run", tmp_path / "run")
+    assert call(*arguments).code == 0
+    (tmp_path / "p.jsonl").write_text("".join(rows[:7]))
+    assert f"other contents of {tmp_path / 'p.jsonl'}" in refused(*arguments)
+
+
+def test_evaluation_rollouts_say_which_are_greedy(world: World) -> None:
+    lines = (world.runs["eval"] / "rollouts" / "step_000000.jsonl").read_text().splitlines()
+    assert len(lines) == 16 * (4 + 1)
+    assert sum(json.loads(line)["greedy"] for line in lines) == 16
+
+
+def test_the_version_is_printed() -> None:
+    assert call("--version").out.strip() == __version__
+
+
+@pytest.mark.parametrize("target", ["/proc/x.jsonl", "."])
+def test_data_that_cannot_be_written_is_refused(world: World, refused: Callable[..., str], target: str) -> None:
+    assert "cannot be written" in refused("data", world.configs["rl"], "--out", target)
+
+
+def test_a_dry_run_of_an_evaluation_prints_json_if_asked(world: World) -> None:
+    answer = call("eval", world.configs["eval"], "--dry-run", "--json")
+    assert json.loads(answer.out)["stage"] == "eval"
 
 
 # ------------------------------------------------------------------------------------------ looking at things
@@ -321,7 +361,7 @@ def test_check_estimates_sizes(world: World) -> None:
         ("pretrain", "data.mixture={direct: 0.0}", ["all weights are zero"]),
         ("pretrain", "model.heads=3", ["model", "width 16"]),
         ("pretrain", "model.experts=4", ["experts has no effect"]),
-        ("pretrain", "model.max_positions=8", ["document", "longer than the model's positions", "allowed: at most 8"]),
+        ("pretrain", "model.max_positions=8", ["model.max_positions", "document 0 of modsum has about 12 tokens"]),
         ("pretrain", "train.momentum=0.9", ["momentum has no effect"]),
         ("pretrain", "task={name: problems, path: no.jsonl}", ["no.jsonl", "no such file"]),
         ("eval", "eval.splitt=test", ["Did you mean eval.split?"]),

@@ -208,7 +208,9 @@ def test_set_without_key_or_value_is_refused(setting: str, tmp_path: Path) -> No
 
 
 def test_set_below_something_that_is_no_section_is_refused(tmp_path: Path) -> None:
-    assert complaint(tmp_path, RL, "model.layers=2") == "--set model.layers: model is not a section; got 'runs/x'"
+    assert complaint(tmp_path, RL, "model.layers=2") == (
+        "--set model.layers: model is not a section; got 'runs/x'; set the whole of it"
+    )
 
 
 @pytest.mark.parametrize(

@@ -31,18 +31,31 @@ def test_generated_tasks_pass(config: ModsumConfig | ArithmeticConfig, weights: 
 def test_a_gold_answer_that_earns_nothing_is_named(tmp_path: Path) -> None:
     """The answer that is found in the third line's own gold response is its last word alone."""
     task = file_task(tmp_path, ["1", "2", "<think> 1 </think> 3"])
-    with pytest.raises(RlvrError, match=r"problem 2 of problems \('q2'\): the gold answer .* does not earn full marks"):
+    with pytest.raises(
+        RlvrError, match=r"problem 2 of problems, line 3 \('q2'\): the gold answer does not earn full marks"
+    ):
         check_gold(task, RewardSum({"exact": 1.0}), "test")
 
 
 def test_an_answer_that_is_no_number_is_found(tmp_path: Path) -> None:
-    with pytest.raises(RlvrError, match="problem 1 of problems: its answer is not a number; got 'many'"):
+    with pytest.raises(
+        RlvrError, match=r"problem 1 of problems, line 2 \('q1'\): the gold answer is not a number; got 'many'"
+    ):
         check_gold(file_task(tmp_path, ["1", "many"]), RewardSum({"number": 1.0}), "test")
 
 
-def test_only_the_first_problems_are_checked(tmp_path: Path) -> None:
+def test_every_problem_of_a_file_is_checked(tmp_path: Path) -> None:
     task = file_task(tmp_path, [*["1"] * CHECKED, "many"])
-    check_gold(task, RewardSum({"number": 1.0}), "test")
+    with pytest.raises(RlvrError, match=f"line {CHECKED + 1}"):
+        check_gold(task, RewardSum({"number": 1.0}), "test")
+
+
+@pytest.mark.parametrize("weights", [{"exact": 0.0}, {"exact": -1.0}, {"exact": 1.0, "number": -1.0}])
+def test_a_reward_that_pays_a_gold_answer_no_more_than_an_empty_one_is_refused(
+    tmp_path: Path, weights: dict[str, float]
+) -> None:
+    with pytest.raises(RlvrError, match=r"reward: a gold answer earns .* no more than the -?0 of an empty one"):
+        check_gold(file_task(tmp_path, ["1"]), RewardSum(weights), "test")
 
 
 def test_a_split_without_problems_is_refused(tmp_path: Path) -> None:
@@ -80,5 +93,5 @@ class Lenient:
 
 
 def test_an_empty_response_that_earns_full_marks_is_refused() -> None:
-    with pytest.raises(RlvrError, match=r"problem 0 of lenient \('\?'\): the empty answer '' earns full marks"):
+    with pytest.raises(RlvrError, match=r"problem 0 of lenient \('\?'\): an empty answer earns full marks"):
         check_gold(Lenient(), RewardSum({"exact": 1.0}), "train")

@@ -154,7 +154,7 @@ def test_an_unknown_reward_is_found(config: StageConfig) -> None:
 def test_gold_answers_are_checked(tmp_path: Path) -> None:
     task = problems(tmp_path, 30)
     (tmp_path / "data.jsonl").write_text('{"question": "q", "answer": "many"}\n' * 9)
-    assert "its answer is not a number" in refusal(
+    assert "the gold answer is not a number" in refusal(
         evaluation(task={**task, "test_fraction": 1}, reward={"number": 1.0})
     )
 
@@ -163,7 +163,7 @@ def test_gold_answers_of_evaluations_while_training_are_checked(tmp_path: Path) 
     task = problems(tmp_path, 30, test_fraction=0.5)
     (tmp_path / "data.jsonl").write_text("".join(f'{{"question": "q{n}", "answer": "many"}}\n' for n in range(30)))
     config = sft(task=task, data={"mixture": {"direct": 1.0}}, reward={"number": 1.0}, eval={"every": 1})
-    assert "its answer is not a number" in refusal(config)
+    assert "the gold answer is not a number" in refusal(config)
 
 
 def test_documents_alone_can_be_evaluated(tmp_path: Path) -> None:

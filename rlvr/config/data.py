@@ -55,3 +55,9 @@ class PretrainDataConfig(DataConfig):
 
     loss_on: Literal["document", "response"] = "document"
     """document: every token of the text is learnt; response: only what follows the prompt."""
+
+    @model_validator(mode="after")
+    def _check_loss_on(self) -> Self:
+        if self.sources is not None and all(source.text is not None for source in self.sources):
+            self.refuse_set(("loss_on",), "on plain text, which has no prompt")
+        return self

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
+from pydantic import Field, NonNegativeInt, model_validator
 
 from rlvr.config.data import DataConfig, PretrainDataConfig
 from rlvr.config.models import ModelConfig, PromptConfig, TokenizerConfig
@@ -28,7 +28,7 @@ class StageConfig(Strict):
 
     seed: NonNegativeInt = 0
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    threads: PositiveInt | None = None
+    threads: Annotated[int, Field(ge=1, le=1024)] | None = None
     """CPU threads of the arithmetic; None leaves it to torch. Bits may differ between thread counts."""
 
 

@@ -66,7 +66,7 @@ class RolloutConfig(SamplingConfig):
     group_size: PositiveInt = 8
     problems_per_step: PositiveInt = 64
     save_every: PositiveInt = 1
-    """Rollouts of every n-th step are written to rollouts/."""
+    """Rollouts of the first, the last and every n-th step are written to rollouts/."""
 
 
 class EvalSection(Strict):

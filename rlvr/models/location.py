@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from rlvr.errors import RlvrError
+from rlvr.runtime.run_dir import finished_checkpoints
 
 MAX_HEADER_BYTES = 100_000_000  # the bound that the safetensors library sets itself
 
@@ -35,21 +36,25 @@ def locate(model: str) -> ModelLocation | None:
         return ModelLocation(kind="gguf", path=str(path.parent), file=path.name)
     if path.is_dir():
         return ModelLocation(kind="directory", path=str(_directory(path)))
-    looks_local = path.is_absolute() or model.startswith((".", "~", "runs/")) or model.count("/") != 1
-    if looks_local or Path(path.parts[0]).is_dir():
-        return None
-    return ModelLocation(kind="hub", path=model)
+    return None if looks_local(model) else ModelLocation(kind="hub", path=model)
+
+
+def looks_local(model: str) -> bool:
+    """Whether a ``model:`` value is a path rather than a hub name, ``owner/name``."""
+    path = Path(model).expanduser()
+    written_as_path = path.is_absolute() or model.startswith((".", "~", "runs/")) or model.count("/") != 1
+    return written_as_path or Path(path.parts[0]).is_dir()
 
 
 def _directory(path: Path) -> Path:
     """The directory that holds the weights: the path itself or its newest checkpoint."""
-    latest = path / "checkpoints" / "latest"
     if (path / "config.yaml").exists():
-        if not latest.exists():
+        found = finished_checkpoints(path / "checkpoints")
+        if not found:
             raise RlvrError(
                 "model", "is a run without a checkpoint yet", got=str(path), remedy="let that run reach one"
             )
-        path = path / "checkpoints" / latest.read_text(encoding="utf-8").strip()
+        path = found[-1]
     if not (path / "config.json").is_file():
         raise RlvrError("model", "is a directory without config.json", got=str(path), remedy="give a model's directory")
     if not list(path.glob("model*.safetensors")):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 
 from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
@@ -11,6 +12,7 @@ from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
 from rlvr.config import PromptConfig, TokenizerConfig
 from rlvr.errors import RlvrError
 from rlvr.models.vocabulary import BOS, DEFAULT_BPE_SIZE, EOS, PAD, SPECIAL, THINK, UNK, vocabulary
+from rlvr.runtime.progress import console
 
 
 def build_tokenizer(config: TokenizerConfig, texts: Iterable[str], max_length: int) -> PreTrainedTokenizerFast:
@@ -80,19 +82,35 @@ class Codec:
 
     def prompts_ids(self, prompts: list[str]) -> list[list[int]]:
         """Token ids of each prompt; a chat template has written its own special tokens already."""
-        if not prompts:
-            return []
-        return [list(ids) for ids in self.tokenizer(prompts, add_special_tokens=not self.chat)["input_ids"]]
+        return self._ids(prompts, add_special_tokens=not self.chat)
 
     def responses_ids(self, responses: list[str]) -> list[list[int]]:
         """Token ids of each response, without an end token."""
-        if not responses:
+        return self._ids(responses, add_special_tokens=False)
+
+    def _ids(self, texts: list[str], *, add_special_tokens: bool) -> list[list[int]]:
+        """Token ids of each text; says so once if one of them can only be written with the unknown token."""
+        if not texts:
             return []
-        return [list(ids) for ids in self.tokenizer(responses, add_special_tokens=False)["input_ids"]]
+        rows = [list(ids) for ids in self.tokenizer(texts, add_special_tokens=add_special_tokens)["input_ids"]]
+        unknown, name = self.tokenizer.unk_token_id, str(self.tokenizer.unk_token)
+        if unknown is not None and any(
+            unknown in ids and name not in text for text, ids in zip(texts, rows, strict=True)
+        ):
+            _warn_of_unknown_tokens(name)
+        return rows
 
     def text(self, token_ids: list[int]) -> str:
         """The text of a completion, without special tokens."""
         return str(self.tokenizer.decode(token_ids, skip_special_tokens=True))
+
+
+@lru_cache(maxsize=1)
+def _warn_of_unknown_tokens(name: str) -> None:
+    console().print(
+        f"warning: the tokenizer does not know all of these texts and writes {name} for what it does not know",
+        markup=False,
+    )
 
 
 def make_codec(tokenizer: PreTrainedTokenizerBase, prompt: PromptConfig, extra_stop_ids: Iterable[int] = ()) -> Codec:

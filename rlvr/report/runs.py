@@ -1,7 +1,6 @@
 """Reading run directories back: rows, rollouts, and the chain of runs that made a model."""
 
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import yaml
 from rlvr.config import stage_of
 from rlvr.config_file import read_text
 from rlvr.errors import RlvrError
+from rlvr.models.location import looks_local
 from rlvr.runtime.metrics import Row, read_rows
 
 
@@ -24,8 +24,8 @@ class Run:
     rows: list[Row]
 
     def seconds(self) -> float:
-        """Wall time of all its steps."""
-        return sum(row.get("time/step_seconds") or 0.0 for row in self.rows)
+        """Wall time of all its steps, evaluations while training apart."""
+        return sum((row.get("time/step_seconds") or 0.0) - (row.get("time/eval_seconds") or 0.0) for row in self.rows)
 
     def rollout_steps(self) -> list[int]:
         """Steps whose rollouts were written."""
@@ -56,12 +56,21 @@ def open_finished(path: Path) -> Run:
     return Run(path=path, stage=stage_of(config), config=config, rows=read_rows(path / "metrics.jsonl"))
 
 
-def ancestors(run: Run) -> Iterator[Run]:
-    """The runs that made the model a run began from, nearest first, as far as they can be found."""
-    seen = {run.path.resolve()}
+def training_seconds(run: Run) -> float | None:
+    """Seconds spent on training the model that a run began from, in all the runs that made it.
+
+    None if one of them cannot be found from here; a model that no run made cost nothing here.
+    """
+    total, seen = 0.0, {run.path.resolve()}
     model = run.config.get("model")
-    while isinstance(model, str) and (Path(model) / "config.yaml").is_file() and Path(model).resolve() not in seen:
-        parent = open_finished(Path(model))
-        seen.add(parent.path.resolve())
-        yield parent
+    while isinstance(model, str):
+        path = Path(model)
+        if not path.exists() and looks_local(model):
+            return None
+        if not (path / "config.yaml").is_file() or path.resolve() in seen:
+            break
+        parent = open_finished(path)
+        seen.add(path.resolve())
+        total += parent.seconds()
         model = parent.config.get("model")
+    return total

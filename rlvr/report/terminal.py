@@ -8,8 +8,9 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from rlvr.report.runs import Run, ancestors
+from rlvr.report.runs import Run, training_seconds
 from rlvr.runtime.metrics import Row
+from rlvr.runtime.progress import summary
 
 WIDTH = 60
 HEIGHT = 8
@@ -30,8 +31,8 @@ def comparison(runs: Sequence[Run]) -> Table:
     rows = [run.rows[-1] for run in runs]
     for name in _measures(rows):
         table.add_row(_label(name), *(_cell(row, name) for row in rows))
-    made = [sum(parent.seconds() for parent in ancestors(run)) for run in runs]
-    table.add_row("seconds of training behind it", *(f"{seconds:.1f}" for seconds in made))
+    made = [training_seconds(run) for run in runs]
+    table.add_row("seconds of training behind it", *("–" if seconds is None else f"{seconds:.1f}" for seconds in made))
     return table
 
 
@@ -56,7 +57,7 @@ def _label(name: str) -> str:
         "truncated_fraction": "truncated",
         "perplexity": "perplexity (choices per token)",
     }
-    task = "documents: " if parts[0] == "documents" else ""
+    task = "demonstrations: " if parts[0] == "documents" else ""
     return task + labels.get(parts[-1], parts[-1].replace("_", " "))
 
 
@@ -110,6 +111,22 @@ def chart(values: Sequence[float]) -> str:
     return "\n".join([*lines, f"     +{'-' * columns}"])
 
 
+def last_row(run: Run) -> Text:
+    """Where a run that has neither rollouts nor an evaluation of its own stands."""
+    return Text(printable(f"{run.path}: step {run.rows[-1]['step']}  {summary(run.rows[-1])}"))
+
+
+def rollout_views(runs: Sequence[Run], step: int | None, count: int) -> list[RenderableType]:
+    """Some groups of each run's rollouts: of a step, or of the last that was written.
+
+    Raises RlvrError if a step is asked for that none of the runs has.
+    """
+    having = [run for run in runs if (step in run.rollout_steps() if step is not None else run.rollout_steps())]
+    if step is not None and not having:
+        runs[0].rollouts(step)
+    return [rollouts_view(run, run.rollout_steps()[-1] if step is None else step, count) for run in having]
+
+
 def rollouts_view(run: Run, step: int, count: int) -> RenderableType:
     """``count`` groups of one step: question, answer, and every attempt with its mode, reward and advantage."""
     rows = run.rollouts(step)
@@ -128,7 +145,7 @@ def rollouts_view(run: Run, step: int, count: int) -> RenderableType:
 def _attempt(row: dict[str, Any]) -> Text:
     advantage = "" if row["advantage"] is None else f" advantage {row['advantage']:+.3f}"
     mark = "right" if row["correct"] else "wrong"
-    head = f"  {mark:5} {row['mode']:8} reward {row['reward']:.2f}{advantage} {len(row['token_ids'])} tokens | "
+    head = f"  {mark:5} {row['mode']:8} {'greedy ' if row.get('greedy') else ''}reward {row['reward']:.2f}{advantage} {len(row['token_ids'])} tokens | "
     return Text.assemble(
         (head, "green" if row["correct"] else "red"), printable(row["completion"]).replace("\n", "\n    ")
     )

@@ -3,7 +3,6 @@
 import re
 from fractions import Fraction
 
-from rlvr.errors import RlvrError
 from rlvr.types import Problem
 
 # A sign counts only where it cannot be a minus between two numbers. Digits are ASCII: int() would take others.
@@ -18,17 +17,12 @@ _MAX_DIGITS, _MAX_EXPONENT = 1000, 400
 def number(problem: Problem, response: str, answer: str | None) -> float:
     """1.0 if the last number of the final answer equals the gold number, exactly (as decimals, not floats).
 
-    Commas between thousands and exponents are read, words and units around the number are not. Raises RlvrError if the gold answer
+    Commas between thousands and exponents are read, words and units around the number are not. Raises ValueError if the gold answer
     is not a number: that is a mistake in the data, which the check before training finds.
     """
     gold = last_number(problem.answer)
     if gold is None:
-        raise RlvrError(
-            f"problem {problem.index} of {problem.task}",
-            "its answer is not a number",
-            got=problem.answer,
-            remedy="mend the data or use another reward",
-        )
+        raise ValueError("the gold answer is not a number")
     return float(answer is not None and last_number(answer) == gold)
 
 

@@ -4,6 +4,7 @@ import json
 import math
 from pathlib import Path
 
+from rlvr.errors import RlvrError
 from rlvr.runtime.files import write_atomically
 from rlvr.types import Metrics
 
@@ -38,4 +39,10 @@ def read_rows(path: Path) -> list[Row]:
         return []
     text = path.read_text(encoding="utf-8")
     whole = text[: text.rfind("\n") + 1]
-    return [json.loads(line) for line in whole.splitlines()]
+    rows = []
+    for number, line in enumerate(whole.splitlines(), start=1):
+        try:
+            rows.append(json.loads(line))
+        except ValueError:
+            raise RlvrError(f"{path}:{number}", "is damaged: not a row of JSON", remedy="remove the line") from None
+    return rows

@@ -6,6 +6,7 @@ import fcntl
 import json
 import os
 import platform
+import re
 import subprocess
 import sys
 import time
@@ -13,19 +14,20 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import yaml
 
 from rlvr.config import StageConfig
-from rlvr.config_file import differences, dump
+from rlvr.config_file import differences, dump, read_text
 from rlvr.errors import RlvrError
 from rlvr.runtime.files import write_atomically, write_json
 
 STATE = "state.json"
 """The file that makes a checkpoint's folder a whole one."""
 
-LOCK = ".lock"
+STEP = re.compile("step_[0-9]+")
+LOCK, INPUTS = ".lock", "inputs.json"
 
 PACKAGES = ("rlvr", "torch", "transformers", "tokenizers", "safetensors", "numpy", "pydantic")
 
@@ -68,15 +70,16 @@ class RunDirectory:
 
 def finished_checkpoints(folder: Path) -> list[Path]:
     """The whole checkpoints of a run, oldest first."""
-    found = [path for path in folder.glob("step_*") if (path / STATE).exists()]
+    found = [path for path in folder.glob("step_*") if STEP.fullmatch(path.name) and (path / STATE).exists()]
     return sorted(found, key=lambda path: int(path.name.removeprefix("step_")))
 
 
-def open_run(path: Path, config: StageConfig, *, fresh: bool) -> RunDirectory:
+def open_run(path: Path, config: StageConfig, inputs: dict[str, str], *, fresh: bool) -> RunDirectory:
     """Make the run directory, or open the one that the same configuration began.
 
-    fresh: move an existing one aside first. Raises RlvrError if the path cannot be written, is in use by another
-    process, is not a run directory, or was made from another configuration (the differing keys are named).
+    inputs: the SHA-256 of every file the run learns or starts from, by path. fresh: move an existing run aside first.
+    Raises RlvrError if the path cannot be written, is in use by another
+    process, is not a run directory, or was made from another configuration or other inputs (what differs is named).
     """
     try:
         if fresh and path.exists():
@@ -88,7 +91,7 @@ def open_run(path: Path, config: StageConfig, *, fresh: bool) -> RunDirectory:
         try:
             (path / "checkpoints").mkdir(exist_ok=True)
             (path / "rollouts").mkdir(exist_ok=True)
-            _compare_or_write(path, config)
+            _compare_or_write(path, config, inputs)
         except BaseException:
             os.close(lock)
             raise
@@ -137,19 +140,40 @@ def _free_name(path: Path) -> Path:
     return next(p for n in range(1, 10**6) if not (p := path.with_name(f"{path.name}.old{n}")).exists())
 
 
-def _compare_or_write(path: Path, config: StageConfig) -> None:
+def _compare_or_write(path: Path, config: StageConfig, inputs: dict[str, str]) -> None:
+    """Write what the run is made from, or compare with it once the run has something to lose."""
     file = path / "config.yaml"
-    if not file.exists():
+    begun = finished_checkpoints(path / "checkpoints") or (path / "metrics.jsonl").exists()
+    if not file.exists() or not begun:
         write_atomically(file, dump(config))
+        write_json(path / INPUTS, inputs)
         return
-    old = yaml.safe_load(file.read_text(encoding="utf-8"))
-    new = yaml.safe_load(dump(config))
-    if changed := differences(old, new):
+    changed = differences(_read_config(file), yaml.safe_load(dump(config)))
+    if changed:
         raise RlvrError(
             str(path),
             f"was made from another configuration ({'; '.join(changed[:8])})",
             remedy="choose another directory with --run, or move this one aside with --fresh",
         )
+    old = json.loads((path / INPUTS).read_text(encoding="utf-8")) if (path / INPUTS).exists() else inputs
+    if other := [name for name in {**old, **inputs} if old.get(name) != inputs.get(name)]:
+        raise RlvrError(
+            str(path),
+            f"was made from other contents of {', '.join(other[:4])}",
+            remedy="put them back, choose another directory with --run, or move this one aside with --fresh",
+        )
+
+
+def _read_config(file: Path) -> dict[str, Any]:
+    try:
+        tree = yaml.safe_load(read_text(file))
+    except yaml.YAMLError:
+        tree = None
+    if not isinstance(tree, dict):
+        raise RlvrError(
+            str(file), "is damaged", remedy="choose another directory with --run, or move this one aside with --fresh"
+        )
+    return tree
 
 
 def record_environment(run: RunDirectory, *, seed: int, device: str, threads: int) -> list[str]:

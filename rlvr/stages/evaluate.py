@@ -30,8 +30,9 @@ def run(config: EvalConfig, run: RunDirectory) -> None:
             )
             result = _answers(config.eval, collector)
             metrics |= result.metrics
-            groups = [*result.sampled, *result.greedy]
-            write_jsonl(run.rollouts(0), (to_json(attempt) for group in groups for attempt in group))
+            sampled = [{**to_json(attempt), "greedy": False} for group in result.sampled for attempt in group]
+            greedy = [{**to_json(attempt), "greedy": True} for group in result.greedy for attempt in group]
+            write_jsonl(run.rollouts(0), [*sampled, *greedy])
         if config.data is not None:
             corpus = make_corpus(config.data, config.task, config.seed)
             held_out = HeldOut(document=corpus.document, whole=False)

@@ -82,7 +82,7 @@ class Rollouts:
         groups = [with_advantages(group, ADVANTAGES[algo.advantage]) for group in groups]
         kept = chosen(groups, drop_zero_variance=algo.drop_zero_variance, imitate=algo.advantage == "correct_only")
         samples = [to_sample(attempt) for group in kept for attempt in group]
-        if (step - 1) % rollout.save_every == 0:
+        if step % rollout.save_every == 0 or step in (1, train.max_steps):
             write_jsonl(self.run.rollouts(step), (to_json(attempt) for group in groups for attempt in group))
         row = rollout_metrics(groups)
         row["rollout/zero_variance_fraction"] = sum(not has_variance(group) for group in groups) / len(groups)

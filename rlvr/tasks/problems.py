@@ -20,7 +20,7 @@ DIRECT_WORDS = 5
 
 
 class Problems:
-    """The lines of a file, every other key than question and answer kept as metadata.
+    """The lines of a file, every other key than question and answer kept as metadata, with the number of the ``line``.
 
     ``direct`` writes the answer; ``cot`` writes the line's ``solution``, a worked response, and exists if every line
     has one. The train split is gone through in a new order each time; the test split in the file's order.
@@ -86,7 +86,7 @@ def _read(path: Path, skip: bool) -> tuple[list[dict[str, Any]], int]:
             continue
         row, trouble = _parse(line)
         if row is not None:
-            rows.append(row)
+            rows.append({**row, "line": number})
         elif skip:
             skipped += 1
         else:
@@ -115,7 +115,7 @@ class _Decimal(float):
 def _parse(line: str) -> tuple[dict[str, Any] | None, str]:
     """The row of a line with its answer as text, or None and what is wrong with it."""
     try:
-        row = json.loads(line, parse_float=_Decimal, parse_constant=_refuse_constant)
+        row = json.loads(line, parse_float=_Decimal, parse_constant=_refuse_constant, object_pairs_hook=_object)
     except (ValueError, RecursionError) as error:
         return None, f"not JSON: {error}"
     if not isinstance(row, dict):
@@ -130,6 +130,13 @@ def _parse(line: str) -> tuple[dict[str, Any] | None, str]:
     if any("\ud800" <= character <= "\udfff" for text in (question, str(answer), solution) for character in text):
         return None, "holds half a character (a lone surrogate)"
     return {**row, "answer": str(answer)}, ""
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    made = dict(pairs)
+    if len(made) < len(pairs):
+        raise ValueError("a key is given twice")
+    return made
 
 
 def _refuse_constant(name: str) -> None:

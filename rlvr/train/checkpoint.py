@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
@@ -84,8 +85,13 @@ class Checkpoints:
             return None
         folder = found[-1]
         restore_weights(self.model, folder)
-        self._load_optimizer(folder)
-        return TrainState(**json.loads((folder / STATE).read_text(encoding="utf-8")))
+        try:
+            self._load_optimizer(folder)
+            return TrainState(**json.loads((folder / STATE).read_text(encoding="utf-8")))
+        except (OSError, ValueError, TypeError, SafetensorError) as error:
+            raise RlvrError(
+                str(folder), f"is a damaged checkpoint: {error}", remedy="remove it to go on from the one before"
+            ) from error
 
     def _optimizer_tensors(self) -> dict[str, torch.Tensor]:
         """Every tensor of the optimizer's state as ``<parameter>.<key>``."""

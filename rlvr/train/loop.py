@@ -12,7 +12,7 @@ import torch
 from transformers import PreTrainedModel
 
 from rlvr.config import TrainConfig
-from rlvr.errors import StopRequestedError, TrainingStoppedError
+from rlvr.errors import RlvrError, StopRequestedError, TrainingStoppedError
 from rlvr.runtime import signals
 from rlvr.runtime.device import precision
 from rlvr.runtime.metrics import MetricsFile, without_infinities
@@ -101,10 +101,11 @@ def fit(job: Fit) -> None:
                 metrics.write(state.step, {**row, "time/step_seconds": time.perf_counter() - begin})
                 progress.update(state.step, summary(row))
                 state = replace(state, row=None)
-                if state.step % job.config.save_every == 0 or state.step == job.config.max_steps:
+                due = state.step % job.config.save_every == 0 or state.step == job.config.max_steps
+                if due and not state.nonfinite:
                     checkpoints.save(state)
                     saved = state
-        except StopRequestedError:
+        except (StopRequestedError, RlvrError):
             if state is not saved or resumed is None:
                 checkpoints.save(state)
             raise
@@ -131,7 +132,8 @@ def _update(job: Fit, optimizer: torch.optim.Optimizer, state: TrainState) -> Tr
     if nonfinite >= MAX_NONFINITE:
         raise TrainingStoppedError(
             f"step {step}: loss {row['train/loss']:.3g} and gradient norm {row['train/grad_norm']:.3g} were not finite for "
-            f"{nonfinite} steps in a row; no such step was applied; lower train.learning_rate and go on from the last checkpoint"
+            f"{nonfinite} steps in a row; no such step was applied, and checkpoints from before are kept in {job.run.checkpoints}; "
+            "lower train.learning_rate and begin a new run (--fresh, or another --run)"
         )
     row = {**data.metrics, **row, "train/learning_rate": rate, "train/nonfinite_steps": nonfinite}
     row["time/train_seconds"] = time.perf_counter() - start

@@ -26,6 +26,7 @@ def make_run(path, *steps):
     (path / "config.yaml").write_text("seed: 0\n")
     for step in steps:
         make_model(path / "checkpoints" / step)
+        (path / "checkpoints" / step / "state.json").write_text("{}")
         (path / "checkpoints" / "latest").write_text(step + "\n")
     return path
 

@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from rlvr.errors import RlvrError
-from rlvr.report.runs import ancestors, open_finished
+from rlvr.report.runs import open_finished, training_seconds
 
 
 def make(path: Path, config: dict, rows: list[dict] | None = None) -> Path:
@@ -62,18 +62,25 @@ def test_a_step_without_rollouts_names_those_with(tmp_path: Path) -> None:
         open_finished(path).rollouts(4)
 
 
-def test_ancestors_lead_back_to_the_first_run(tmp_path: Path) -> None:
-    make(tmp_path / "pretrain", {"model": {"layers": 1}, "train": {}, "data": {}})
-    make(tmp_path / "sft", {"model": str(tmp_path / "pretrain"), "train": {}, "data": {}})
-    run = open_finished(make(tmp_path / "rl", {"model": str(tmp_path / "sft"), "train": {}}))
-    assert [parent.stage for parent in ancestors(run)] == ["sft", "pretrain"]
+def timed(path: Path, model: object, seconds: float) -> Path:
+    return make(
+        path, {"model": model, "train": {}}, [{"step": 1, "time/step_seconds": seconds, "time/eval_seconds": 1.0}]
+    )
 
 
-def test_ancestors_end_where_a_model_is_no_run(tmp_path: Path) -> None:
-    assert list(ancestors(open_finished(make(tmp_path / "rl", {"model": "hub/name", "train": {}})))) == []
+def test_training_seconds_add_up_over_the_runs_that_made_a_model(tmp_path: Path) -> None:
+    timed(tmp_path / "pretrain", {"layers": 1}, 5.0)
+    timed(tmp_path / "sft", str(tmp_path / "pretrain"), 3.0)
+    run = open_finished(timed(tmp_path / "rl", str(tmp_path / "sft"), 9.0))
+    assert training_seconds(run) == (5.0 - 1.0) + (3.0 - 1.0)
 
 
-def test_a_circle_of_ancestors_is_gone_round_once(tmp_path: Path) -> None:
-    make(tmp_path / "a", {"model": str(tmp_path / "b"), "train": {}})
-    make(tmp_path / "b", {"model": str(tmp_path / "a"), "train": {}})
-    assert [parent.path.name for parent in ancestors(open_finished(tmp_path / "a"))] == ["b"]
+def test_a_hub_models_training_cost_nothing_here_and_that_of_a_lost_run_is_unknown(tmp_path: Path) -> None:
+    assert training_seconds(open_finished(timed(tmp_path / "a", "owner/name", 2.0))) == 0.0
+    assert training_seconds(open_finished(timed(tmp_path / "b", str(tmp_path / "gone"), 2.0))) is None
+
+
+def test_a_circle_of_runs_is_gone_round_once(tmp_path: Path) -> None:
+    timed(tmp_path / "a", str(tmp_path / "b"), 2.0)
+    timed(tmp_path / "b", str(tmp_path / "a"), 4.0)
+    assert training_seconds(open_finished(tmp_path / "a")) == 3.0

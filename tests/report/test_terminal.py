@@ -121,7 +121,7 @@ def test_what_was_not_finite_is_a_dash(tmp_path: Path) -> None:
     """metrics.jsonl holds null for a value that is not finite."""
     rows = [{"eval/documents/loss": None, "eval/t/accuracy": None, "eval/t/accuracy_low": 0, "eval/t/accuracy_high": 1}]
     table = comparison([run(tmp_path, rows)])
-    assert "–" in lines_with(table, "documents: loss")[0]
+    assert "–" in lines_with(table, "demonstrations: loss")[0]
     assert "–" in lines_with(table, "accuracy, sampled")[0]
 
 

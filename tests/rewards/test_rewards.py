@@ -73,7 +73,7 @@ def test_number_compares_decimals_exactly(answer: str | None, reward: float) -> 
 
 
 def test_a_gold_answer_that_is_no_number_is_a_mistake_in_the_data() -> None:
-    with pytest.raises(RlvrError, match="problem 4 of t: its answer is not a number; got 'many'"):
+    with pytest.raises(ValueError, match="the gold answer is not a number"):
         number(gold("many"), "3", "3")
 
 

@@ -27,7 +27,7 @@ def rows(count: int) -> str:
 def test_other_keys_are_metadata(tmp_path: Path) -> None:
     made = task(tmp_path, '{"question": "q", "answer": "a", "level": 3, "tags": ["x"]}\n', test_fraction=0)
     problem = made.problem("train", 0)
-    assert (problem.question, problem.answer, problem.metadata) == ("q", "a", {"level": 3, "tags": ["x"]})
+    assert (problem.question, problem.answer, problem.metadata) == ("q", "a", {"level": 3, "tags": ["x"], "line": 1})
 
 
 @pytest.mark.parametrize(("answer", "text"), [("7", "7"), ("2.5", "2.5"), ('"seven"', "seven"), ("-3", "-3")])
