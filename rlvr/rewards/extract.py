@@ -1,6 +1,8 @@
 """Which part of a response is the answer: one rule for all graders. Linear time on any text."""
 
 import re
+from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 
 MAX_TAIL = 20_000
@@ -151,9 +153,7 @@ def last_number(text: str) -> str | None:
 
 def phrase(text: str) -> str | None:
     """What follows the last "answer is" or "answer:" up to the end of its sentence; of maths after it, only the maths."""
-    last = None
-    for last in _PHRASE.finditer(text):
-        pass
+    last = _last(_PHRASE, text)
     if last is None:
         return None
     rest = text[last.end() :].lstrip(" \t*_:\n")
@@ -172,19 +172,32 @@ def _ends_sentence(rest: str) -> bool:
 
 def last_formula(text: str) -> str | None:
     """The last formula if nothing but punctuation follows it; None otherwise."""
-    last = None
-    for last in _FORMULA.finditer(text):
-        pass
+    last = _last(_FORMULA, text)
     if last is None or text[last.end() :].strip(" .*_`\n"):
         return None
     return next(group for group in last.groups() if group is not None)
 
 
 def _last_match(pattern: re.Pattern[str], text: str) -> str | None:
-    found = None
-    for found in pattern.finditer(text):
-        pass
+    found = _last(pattern, text)
     return found[1] if found is not None and pattern.groups else None
 
 
-_FINDERS = {"boxed": boxes, "tags": tags, "hashes": hashes, "last_number": last_number, "whole": lambda text: text}
+def _last(pattern: re.Pattern[str], text: str) -> re.Match[str] | None:
+    """The last match, with only one kept at a time."""
+    found = deque(pattern.finditer(text), maxlen=1)
+    return found[0] if found else None
+
+
+def whole(text: str) -> str:
+    """All of it."""
+    return text
+
+
+_FINDERS: dict[str, Callable[[str], str | None]] = {
+    "boxed": boxes,
+    "tags": tags,
+    "hashes": hashes,
+    "last_number": last_number,
+    "whole": whole,
+}

@@ -1,5 +1,7 @@
 """Reads what a product is made of: numbers, names, brackets, roots, fractions, functions, matrices."""
 
+from fractions import Fraction
+
 from rlvr.rewards.maths.cursor import Cursor
 from rlvr.rewards.maths.lexer import FUNCTIONS
 from rlvr.rewards.maths.numbers import first_digit, number, written_number
@@ -13,6 +15,7 @@ from rlvr.rewards.maths.values import (
     MalformedError,
     Matrix,
     Measure,
+    Negative,
     Node,
     Num,
     NumberSet,
@@ -28,12 +31,22 @@ _INVERSES = {"sin": "asin", "cos": "acos", "tan": "atan"}
 _SAME = {"arcsin": "asin", "arccos": "acos", "arctan": "atan", "log": "ln", "lg": "log10"}
 _LETTER_FUNCTIONS = frozenset("fghFGH")
 _LETTER_POLYNOMIALS = frozenset("pqPQ")
-_ACCENTS = (r"\vec", r"\hat", r"\bar", r"\overline", r"\tilde", r"\overrightarrow", r"\widehat", r"\angle", r"\triangle")
+_ACCENTS = (
+    r"\vec",
+    r"\hat",
+    r"\bar",
+    r"\overline",
+    r"\tilde",
+    r"\overrightarrow",
+    r"\widehat",
+    r"\angle",
+    r"\triangle",
+)
 _CLOSING = {"(": (")", "]"), "[": ("]", ")"), r"\langle": (r"\rangle",)}
-_STARTS = frozenset(
-    ["(", "[", "{", r"\{", r"\langle", r"\frac", r"\sqrt", r"\binom", r"\lfloor", r"\lceil", r"\begin", r"\mathbb", r"\emptyset"]
-    + [r"\infty", r"\pi", "\\$", *CURRENCIES, *_ACCENTS]
-)  # fmt: skip
+_STARTS = frozenset({
+    "(", "[", "{", r"\{", r"\langle", r"\frac", r"\sqrt", r"\binom", r"\lfloor", r"\lceil", r"\begin", r"\mathbb",
+    r"\emptyset", r"\infty", r"\pi", "\\$", *CURRENCIES, *_ACCENTS,
+})  # fmt: skip
 _MAX_CELLS = 100
 
 
@@ -91,17 +104,22 @@ def _name(cursor: Cursor) -> Node:
         name += "_" + _subscript(cursor)
     while cursor.mark("'"):
         name += cursor.take().text
-    if cursor.mark("(") and name.rstrip("'")[0] in _LETTER_FUNCTIONS | _LETTER_POLYNOMIALS:
+    if cursor.mark("(") and (
+        name[0] in _LETTER_FUNCTIONS or (name[0] in _LETTER_POLYNOMIALS and _one_name_in_brackets(cursor))
+    ):
         return _letter_function(cursor, name)
     return Var(name)
 
 
+def _one_name_in_brackets(cursor: Cursor) -> bool:
+    """The letters of polynomials are as often variables: ``P(x)`` is a function, ``P(1+r)`` a product."""
+    return cursor.peek().kind in ("letter", "num") and cursor.peek(2) == ("mark", ")")
+
+
 def _letter_function(cursor: Cursor, name: str) -> Node:
-    """``f(x+1)``. The letters of polynomials are as often variables: ``P(x)`` is a function, ``P(1+r)`` a product."""
+    """``f(x+1)``."""
     argument = _bracketed(cursor)
     args = argument.items if isinstance(argument, Group) else (argument,)
-    if name[0] in _LETTER_POLYNOMIALS and not isinstance(argument, Var | Num):
-        return Product((Var(name), argument))
     if not all(isinstance(arg, ARITHMETIC) for arg in args):
         raise MalformedError("a function of what is no number")
     return Call("apply:" + name, args)
@@ -250,7 +268,7 @@ def _function(cursor: Cursor, name: str) -> Node:
         base = _argument(cursor)
     if cursor.skip("^"):
         exponent = _argument(cursor) if not cursor.skip("-") else Num(-number(cursor.take().text).value)
-    if isinstance(exponent, Num) and exponent.value == -1 and name in _INVERSES:
+    if exponent in (Num(Fraction(-1)), Negative(Num(Fraction(1)))) and name in _INVERSES:
         name, exponent = _INVERSES[name], None
     call = _call(_SAME.get(name, name), _function_arguments(cursor), base)
     return call if exponent is None else Power(call, exponent)
@@ -305,8 +323,10 @@ def _matrix(cursor: Cursor) -> Node:
             raise MalformedError("a cell that does not end")
     cursor.leave()
     cursor.take()
-    if _environment(cursor) != kind or (not rows[-1] and not rows.pop()) and not rows:
+    if _environment(cursor) != kind:
         raise MalformedError("a matrix that does not close")
+    if not rows[-1]:
+        rows.pop()
     if len({len(row) for row in rows}) != 1 or sum(map(len, rows)) > _MAX_CELLS or not rows[0]:
         raise MalformedError("rows of different lengths")
     matrix = Matrix(tuple(map(tuple, rows)))
@@ -333,4 +353,3 @@ _READERS = {
     r"\emptyset": lambda _: Finite(()),
     r"\begin": _matrix,
 }
-

@@ -105,7 +105,7 @@ class Judge:
             rest = self._one_of(rest, gold)
         if isinstance(gold, Relation) and label is not None:
             return Relation((label, rest), ("=",))
-        if label is not None and variables(label) & variables(rest):
+        if label is not None and _names(label) & variables(rest):
             return node
         return rest
 
@@ -140,7 +140,11 @@ class Judge:
 
     def _measured_answer(self, gold: Node, answer: Measure) -> bool:
         """An answer with a unit that the gold answer lacks: fine. A percentage may also stand for its hundredth part."""
-        if answer.unit == "percent" and not literal_integer(gold) and self._number(gold, Product((answer.value, Num(Fraction(1, 100))))):
+        if (
+            answer.unit == "percent"
+            and not literal_integer(gold)
+            and self._number(gold, Product((answer.value, Num(Fraction(1, 100)))))
+        ):
             return True
         if answer.unit == "percent" and not variables(gold) and same_value(gold, answer, self.budget):
             return evaluated(answer.value) or self.require_evaluated is False
@@ -151,6 +155,8 @@ class Judge:
             return True
         if literal_integer(gold):
             return evaluated(answer)
+        if _is_decimal(gold) and _digits(gold) >= LONG and not self.require_evaluated:
+            return True
         if literal_rational(gold) or (self.require_evaluated and exact(gold, self.budget) is not None):
             return nearly_evaluated(answer)
         return True
@@ -177,7 +183,11 @@ class Judge:
             if _digits(answer) >= 17 and abs(noisy - value) <= abs(value) / 2**52:
                 return True
             fewer = min(_digits(gold), _digits(answer)) >= ROUNDED
-            return _digits(gold) >= LONG and fewer and self._near(min(gold, answer, key=_places), max(gold, answer, key=_places))
+            return (
+                _digits(gold) >= LONG
+                and fewer
+                and self._near(min(gold, answer, key=_places), max(gold, answer, key=_places))
+            )
         return _digits(gold) >= LONG and self._near(gold, answer)
 
     def _near(self, decimal: Node, other: Node) -> bool:
@@ -214,7 +224,12 @@ class Judge:
         """A set or a list: the same items in any order. Brackets that mean order are fine only for a list without any."""
         answer_items = self._items(answer)
         gold_items = self._items(gold)
-        if answer_items is None and isinstance(gold, Several) and isinstance(answer, Group) and (answer.left + answer.right) == "()":
+        if (
+            answer_items is None
+            and isinstance(gold, Several)
+            and isinstance(answer, Group)
+            and (answer.left + answer.right) == "()"
+        ):
             answer_items = self._expanded(answer.items)
         if gold_items is not None and answer_items is not None and self._matched(gold_items, answer_items):
             return True
@@ -230,6 +245,8 @@ class Judge:
     def _items(self, node: Node) -> list[Node] | None:
         """The items of a set or list, a lone number as one; ``x = 1, x = 2`` and ``x = 1, 2`` without their label."""
         if isinstance(node, Relation):
+            if node.operators == ("in",) and is_label(node.members[0]):
+                return self._items(node.members[1])
             label, rest = without_label(node)
             return None if label is None or isinstance(rest, Relation) else self._items(rest)
         if isinstance(node, (*_NUMBERS, Measure)):
@@ -279,7 +296,9 @@ class Judge:
         if isinstance(answer, Group):
             same = (gold.left, gold.right) == (answer.left, answer.right)
             loose = len(gold.items) > 2 and gold.left + gold.right in ("()", "[]")
-            return (same or (loose and answer.left + answer.right in ("()", "[]"))) and self._in_order(gold.items, answer.items)
+            return (same or (loose and answer.left + answer.right in ("()", "[]"))) and self._in_order(
+                gold.items, answer.items
+            )
         if isinstance(answer, Relation) and answer.operators == ("in",) and is_label(answer.members[0]):
             return self.right(gold, answer.members[1])
         return isinstance(answer, (SetTerm, Relation)) and self._pieces(gold, answer)
@@ -308,16 +327,25 @@ class Judge:
             return gold.members[0] == answer.members[0] and self.right(gold.members[1], answer.members[1])
         if same_relation(gold, answer, self.budget):
             return True
-        return bounded_variable(gold) is not None and bounded_variable(gold) == bounded_variable(answer) and self._pieces(gold, answer)
+        return (
+            bounded_variable(gold) is not None
+            and bounded_variable(gold) == bounded_variable(answer)
+            and self._pieces(gold, answer)
+        )
 
     def _equation(self, gold: Relation, answer: Node) -> bool:
         label, value = without_label(gold)
         if not isinstance(answer, Relation):
             return label is not None and not isinstance(value, Relation) and self.right(value, answer)
         answer_label, answer_value = without_label(answer)
-        if label is not None and answer_label == label and not isinstance(value, Relation) and self.right(value, answer_value):
+        if (
+            label is not None
+            and answer_label == label
+            and not isinstance(value, Relation)
+            and self.right(value, answer_value)
+        ):
             return True
-        if label is not None and not variables(value):
+        if isinstance(label, Var) and not variables(value):
             return False
         return same_relation(gold, answer, self.budget)
 
@@ -349,6 +377,11 @@ class Judge:
 
 def _bare(node: Node) -> Node:
     return node.value if isinstance(node, Measure) and node.unit not in ("percent", "degree") else node
+
+
+def _names(label: Node) -> frozenset[str]:
+    """The names that a label gives a value to: f for f(x)."""
+    return frozenset({label.name}) if isinstance(label, Call) and label.name != "abs" else variables(label)
 
 
 def _label_key(label: Node) -> str:

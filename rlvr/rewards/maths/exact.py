@@ -55,8 +55,8 @@ def exact(node: Node, budget: Budget) -> Fraction | None:
         case Based():
             return Fraction(node.value)
         case Negative(item):
-            value = exact(item, budget)
-            return None if value is None else -value
+            inner = exact(item, budget)
+            return None if inner is None else -inner
         case Sum(items):
             return _fold(items, budget, multiply=False)
         case Product(items):

@@ -14,6 +14,7 @@ from rlvr.rewards.verdict import Reason, Verdict
 
 _BOXED = re.compile(r"\s*\$*\s*\\(?:boxed|fbox)\s*\{(.*)\}\s*\$*\s*\.?\s*", re.DOTALL)
 _DECIMAL_COMMA = re.compile(r"-?[0-9]+,(?:[0-9]{1,2}|[0-9]{4,})")
+_ABOUT = re.compile(r"\s*(?:\\approx(?![A-Za-z])|≈)\s*")
 _MARKDOWN = "*`_ \t\r\n"
 
 
@@ -46,7 +47,9 @@ def parse_gold(gold: str) -> Gold:
     return Gold(text=text, readings=readings, words=words)
 
 
-def grade_math(gold: str | Gold, response: str, *, style: str = "auto", require_evaluated: bool | None = None) -> Verdict:
+def grade_math(
+    gold: str | Gold, response: str, *, style: str = "auto", require_evaluated: bool | None = None
+) -> Verdict:
     """Full marks if the response's answer equals the gold answer, nothing otherwise. No response raises; a bad gold is a ValueError.
 
     gold: as text, or read before by parse_gold. style: where the answer is, as in extract.the_answer. require_evaluated: True wants
@@ -72,13 +75,18 @@ def is_right(gold: Gold, answer: str, require_evaluated: bool | None = None) -> 
         return True
     if isinstance(gold.readings[0], Phrase):
         return False
+    if answer.startswith("~"):
+        # LaTeX takes it for a space, but who writes it there means "about".
+        raise MalformedError("about")
     if _same_tokens(gold.text, answer):
         return True
     letter = choice_letter(answer)
     if letter is not None and any(isinstance(reading, Var) and reading.name == letter for reading in gold.readings):
         return True
-    if _DECIMAL_COMMA.fullmatch(answer) and _has_form(gold.readings[0], "decimal"):
-        answer = answer.replace(",", ".")
+    if _has_form(gold.readings[0], "decimal"):
+        answer = _without_about(answer)
+        if _DECIMAL_COMMA.fullmatch(answer):
+            answer = answer.replace(",", ".")
     readings = _readings(answer, frozenset(_units(gold)), any_unit=False)
     return any(_right(wanted, given, require_evaluated) for wanted in gold.readings for given in readings)
 
@@ -119,6 +127,12 @@ def _balanced(text: str) -> bool:
 
 def _same_tokens(gold: str, answer: str) -> bool:
     return tokens(gold, thousands=False) == tokens(answer, thousands=False)
+
+
+def _without_about(answer: str) -> str:
+    """An answer without ≈ at its start, which is no hedge if the gold answer is a decimal."""
+    found = _ABOUT.match(answer)
+    return answer[found.end() :] if found else answer
 
 
 def _has_form(node: Node, form: str) -> bool:

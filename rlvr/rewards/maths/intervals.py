@@ -1,10 +1,11 @@
 """Sets of real numbers as pieces between two ends: intervals, unions, bounds on one variable, points left out."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 from rlvr.rewards.maths.exact import Budget
 from rlvr.rewards.maths.forms import infinity
-from rlvr.rewards.maths.numeric import real_value, same_value
+from rlvr.rewards.maths.numeric import Value, real_value, same_value
 from rlvr.rewards.maths.values import (
     ARITHMETIC,
     Const,
@@ -60,8 +61,12 @@ def _without(items: tuple[Node, ...], budget: Budget) -> list[Piece] | None:
     placed = [(real_value(item, 30, budget), item) for item in items]
     if any(value is None for value, _ in placed) or not placed:
         return None
-    ends = [Negative(_INFINITE), *(item for _, item in sorted(placed, key=lambda pair: pair[0])), _INFINITE]
-    return [Piece(low, high, False, False) for low, high in zip(ends[:-1], ends[1:], strict=True)]
+    ends = [Negative(_INFINITE), *(item for _, item in sorted(placed, key=_place)), _INFINITE]
+    return [Piece(low, high, False, False) for low, high in pairwise(ends)]
+
+
+def _place(placed: tuple[Value, Node]) -> Value:
+    return placed[0]
 
 
 def bounded_variable(relation: Relation) -> str | None:

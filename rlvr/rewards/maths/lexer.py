@@ -3,7 +3,7 @@
 import re
 from typing import NamedTuple
 
-from rlvr.rewards.maths.units import UNITS
+from rlvr.rewards.maths.units import ORDINALS, UNITS
 from rlvr.rewards.maths.values import MalformedError, RefusedError
 
 MAX_TEXT = 4096
@@ -20,19 +20,21 @@ class Token(NamedTuple):
     text: str
 
 
-FUNCTIONS = frozenset(
+_FUNCTION_NAMES = (
     "sin cos tan cot sec csc arcsin arccos arctan asin acos atan sinh cosh tanh ln log lg exp sqrt cbrt abs floor ceil"
-    " max min gcd lcm arg det".split()
+    " max min gcd lcm arg det"
 )
+FUNCTIONS = frozenset(_FUNCTION_NAMES.split())
 _WORDS_IN_MATHS = FUNCTIONS | {"pi", "inf", "infinity", "and", "or", "yes", "no", "odd", "even", "true", "false", "not"}
-_GREEK = (
+_GREEK_COMMANDS = (
     "alpha beta gamma delta epsilon varepsilon zeta eta theta vartheta iota kappa lambda mu nu xi rho sigma tau upsilon phi"
     " varphi chi psi omega Gamma Delta Theta Lambda Xi Sigma Upsilon Phi Psi Omega ell"
-).split()
-_GREEK_LETTERS = dict(zip("αβγδεζηθικλμνξρστυφχψωΓΔΘΛΞΣΦΨΩ", (
+)
+_GREEK_NAMES = (
     "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi rho sigma tau upsilon phi chi psi omega"
     " Gamma Delta Theta Lambda Xi Sigma Phi Psi Omega"
-).split(), strict=True))  # fmt: skip
+)
+_GREEK_LETTERS = dict(zip("αβγδεζηθικλμνξρστυφχψωΓΔΘΛΞΣΦΨΩ", _GREEK_NAMES.split(), strict=True))
 _CHARACTERS: dict[str, str] = {
     **dict.fromkeys("−–—‒﹣－", "-"),
     **dict.fromkeys("⁄∕", "/"),
@@ -80,12 +82,14 @@ def _grammar(thousands: str) -> re.Pattern[str]:
 _COMMA_SPLITS, _COMMA_GROUPS = _grammar(_SURE), _grammar(rf"(?:{_SURE}|,)")
 _AMBIGUOUS = re.compile(r"(?<![0-9])0*[0-9]{1,3},[0-9]{3}(?![0-9])")
 
-_SKIPPED = frozenset(
+_SKIPPED_COMMANDS = (
     r"\left \right \big \Big \bigg \Bigg \bigl \bigr \Bigl \Bigr \biggl \biggr \Biggl \Biggr \middle \displaystyle \textstyle"
     r" \limits \, \; \: \! \quad \qquad \( \) \[ \] \mathbf \boldsymbol \bm \mathit \boxed \fbox \thinspace \enspace \nolimits"
-    r" \scriptstyle \mathsf \mathcal \/".split()
-) | {"\\ ", "\\\n"}  # fmt: skip
-_TEXT = frozenset(r"\text \textbf \textit \textrm \textsf \texttt \mathrm \mbox \operatorname \rm \textnormal \mathop".split())
+    r" \scriptstyle \mathsf \mathcal \/"
+)
+_SKIPPED = {*_SKIPPED_COMMANDS.split(), "\\ ", "\\\n"}
+_TEXT_COMMANDS = r"\text \textbf \textit \textrm \textsf \texttt \mathrm \mbox \operatorname \rm \textnormal \mathop"
+_TEXT = frozenset(_TEXT_COMMANDS.split())
 _SAME = {
     r"\dfrac": r"\frac", r"\tfrac": r"\frac", r"\cfrac": r"\frac", r"\dbinom": r"\binom", r"\tbinom": r"\binom", r"\leq": "<=",
     r"\le": "<=", r"\leqslant": "<=", r"\geq": ">=", r"\ge": ">=", r"\geqslant": ">=", r"\lt": "<", r"\gt": ">", r"\ne": "!=",
@@ -95,7 +99,7 @@ _SAME = {
     r"\euro": "€", r"\pounds": "£", r"\cent": "¢", "**": "^", r"\lparen": "(", r"\rparen": ")", r"\land": "and", r"\&": "and",
     r"\prime": "'", r"\backslash": r"\setminus", r"\notin": "notin", r"\bullet": "*",
 }  # fmt: skip
-_GREEK_MARKS = frozenset("\\" + name for name in _GREEK)
+_GREEK_MARKS = frozenset("\\" + name for name in _GREEK_COMMANDS.split())
 
 
 def ambiguous_commas(text: str) -> bool:
@@ -184,6 +188,9 @@ class _Lexer:
             self.text_next = False
             return
         small = run.lower()
+        if small in ORDINALS and self.out and self.out[-1].kind == "num":
+            self.out.append(Token("word", small))
+            return
         function = next((name for name in (small[:-1],) if name in FUNCTIONS and len(run) > 1), None)
         if len(run) == 1:
             self.out.append(Token("letter", run))

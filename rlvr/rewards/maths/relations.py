@@ -2,7 +2,7 @@
 
 from rlvr.rewards.maths.exact import Budget
 from rlvr.rewards.maths.numeric import proportion, same_value
-from rlvr.rewards.maths.values import ARITHMETIC, Node, Negative, Relation, Sum, variables
+from rlvr.rewards.maths.values import ARITHMETIC, Negative, Node, Relation, Sum, variables
 
 _MIRRORED = {">": "<", ">=": "<="}
 

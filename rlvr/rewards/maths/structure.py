@@ -25,6 +25,7 @@ _RELATIONS = {"=": "=", "<": "<", ">": ">", "<=": "<=", ">=": ">=", "!=": "!=", 
 _SET_OPERATORS = {r"\cup": "cup", r"\cap": "cap", r"\setminus": "setminus"}
 _SETS = (Group, Finite, SetTerm, NumberSet)
 _MAX_ITEMS = 200
+_MAX_MEMBERS = 10
 
 
 def read(text: str, *, thousands: bool, units: frozenset[str] = frozenset(), any_unit: bool = False) -> Node:
@@ -42,11 +43,10 @@ def read(text: str, *, thousands: bool, units: frozenset[str] = frozenset(), any
 
 
 def _leading(cursor: Cursor) -> None:
-    """Go past a lone ``=`` at the start, and the label of an answer, ``answer:``."""
+    """Go past the label of an answer, ``answer:``, and a lone ``=`` at the start."""
     if cursor.word("answer", "ans") and cursor.peek().text in (":", "is"):
         cursor.at += 2
-    if not cursor.skip("="):
-        cursor.skip("~=")
+    cursor.skip("=")
 
 
 def _items(cursor: Cursor) -> tuple[Node, ...]:
@@ -72,6 +72,8 @@ def _relation(cursor: Cursor) -> Node:
     while cursor.kind == "mark" and cursor.text in _RELATIONS:
         operators.append(_RELATIONS[cursor.take().text])
         members.append(_union(cursor))
+        if len(members) > _MAX_MEMBERS:
+            raise MalformedError("too long a chain")
     return Relation(tuple(members), tuple(operators)) if operators else members[0]
 
 

@@ -116,7 +116,8 @@ SHAPES = {"square": 2, "sq": 2, "cubic": 3, "cu": 3}
 """Words before a unit that raise it to a power."""
 RAISED = {"squared": 2, "cubed": 3}
 """Words after a unit that raise it to a power."""
-LABELS = frozenset("answer ans area volume perimeter probability total sum length distance result max min maximum minimum".split())
+_LABELS = "answer ans area volume perimeter probability total sum length distance result max min maximum minimum"
+LABELS = frozenset(_LABELS.split())
 """Words that may stand left of ``=`` as a variable does."""
 NUMBER_WORDS = {"two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8, "nine": 9, "ten": 10}
 NUMBER_WORDS |= {"eleven": 11, "twelve": 12, "sixteen": 16}

@@ -2,11 +2,18 @@
 
 import re
 
-_WRAPPERS = re.compile(r"\\(?:text|textbf|textit|textrm|mathrm|mathbf|mbox|operatorname|left|right|boxed|displaystyle)(?![A-Za-z])")
+_WRAPPERS = re.compile(
+    r"\\(?:text|textbf|textit|textrm|mathrm|mathbf|mbox|operatorname|left|right|boxed|displaystyle)(?![A-Za-z])"
+)
 _SPACES = re.compile(r"\\[,;:! ]|\\quad|\\qquad|[\s~$]|\\[()\[\]]")
 _CHOICE = re.compile(r"\(?([A-Za-z])\)?[.:]?")
 _WORD = re.compile(r"(?<![\\A-Za-z])[A-Za-z]{2,}")
-_SYNONYMS = {"dne": "does not exist", "doesn't exist": "does not exist", "\\emptyset": "empty set", "\\varnothing": "empty set"}
+_SYNONYMS = {
+    "dne": "does not exist",
+    "doesn't exist": "does not exist",
+    "\\emptyset": "empty set",
+    "\\varnothing": "empty set",
+}
 
 
 def plain_words(text: str) -> str:
