@@ -35,6 +35,9 @@ _JOINTS = frozenset({",", ";", "and", "or", ",and", ",or", "And", "Or"})
 _HASHES = re.compile(r"^[ \t]*####[ \t]*([^\n]*)$", re.MULTILINE)
 _PHRASE = re.compile(r"(?:\bfinal\s{1,5})?\banswer\b[*_]{0,3}\s{0,5}(?:\bis\b|:|=)[*_]{0,3}\s{0,5}:?", re.IGNORECASE)
 _FORMULA = re.compile(r"\$\$(.+?)\$\$|\\\[(.+?)\\\]|\\\((.+?)\\\)|(?<![\\$])\$([^$\n]+)\$", re.DOTALL)
+_DELIMITERS = (("$$", "$$"), ("\\[", "\\]"), ("\\(", "\\)"), ("$", "$"))
+_PUNCTUATION = " .*_`\n"
+_JOINT_END = re.compile(r"(?:,|\band|\bor){1,2}$")
 _NUMBER = re.compile(r"(?:(?<![\w.)])[-−+])?(?:[0-9]{1,3}(?:,[0-9]{3})+(?![0-9])|[0-9]+)(?:\.[0-9]+)?(?:/[0-9]+)?")
 # A sentence ends at a period that is not a decimal point, or with its line.
 _SENTENCE = re.compile(r"\.(?=\s|$)|\n")
@@ -171,11 +174,17 @@ def _ends_sentence(rest: str) -> bool:
 
 
 def last_formula(text: str) -> str | None:
-    """The last formula if nothing but punctuation follows it; None otherwise."""
-    last = _last(_FORMULA, text)
-    if last is None or text[last.end() :].strip(" .*_`\n"):
-        return None
-    return next(group for group in last.groups() if group is not None)
+    """The formula at the end, if nothing but punctuation follows it and no other one is listed with it; None otherwise."""
+    text = text.rstrip(_PUNCTUATION)
+    for opening, closing in _DELIMITERS:
+        end = len(text) - len(closing)
+        start = text.rfind(opening, 0, end) if text.endswith(closing) else -1
+        if start >= 0:
+            before = text[max(0, start - 20) : start].rstrip()
+            joined = _JOINT_END.search(before)
+            listed = joined is not None and before[: joined.start()].rstrip().endswith(("$", "\\)", "\\]"))
+            return None if listed else text[start + len(opening) : end]
+    return None
 
 
 def _last_match(pattern: re.Pattern[str], text: str) -> str | None:

@@ -45,7 +45,7 @@ _ACCENTS = (
 _CLOSING = {"(": (")", "]"), "[": ("]", ")"), r"\langle": (r"\rangle",)}
 _STARTS = frozenset({
     "(", "[", "{", r"\{", r"\langle", r"\frac", r"\sqrt", r"\binom", r"\lfloor", r"\lceil", r"\begin", r"\mathbb",
-    r"\emptyset", r"\infty", r"\pi", "\\$", *CURRENCIES, *_ACCENTS,
+    r"\emptyset", r"\infty", r"\pi", *_ACCENTS,
 })  # fmt: skip
 _MAX_CELLS = 100
 

@@ -191,12 +191,15 @@ class Judge:
         return _digits(gold) >= LONG and self._near(gold, answer)
 
     def _near(self, decimal: Node, other: Node) -> bool:
-        """Whether a number differs from a decimal by less than one in its last place: rounded or cut off."""
+        """Whether a decimal is another number rounded or cut off at its last place."""
         digits = _digits(decimal) + 30
         if digits > 400:
             return False
         left, right = real_value(decimal, digits, self.budget), real_value(other, digits, self.budget)
-        return left is not None and right is not None and bool(abs(left - right) * 10 ** _places(decimal) < 1)
+        if left is None or right is None:
+            return False
+        gap = abs(right - left) * 10 ** _places(decimal)
+        return bool(gap * 2 <= 1 or (gap < 1 and abs(left) < abs(right)))
 
     def _based(self, gold: Node, answer: Node) -> bool:
         if isinstance(gold, Based):
@@ -291,8 +294,10 @@ class Judge:
             cells = [cell for row in answer.rows for cell in row]
             return (gold.left, gold.right) != ("(", "]") and self._in_order(gold.items, cells)
         if isinstance(answer, Several):
-            values = _values_by_name(answer)
-            return gold.left + gold.right == "()" and self._in_order(gold.items, values or answer.items)
+            values = (
+                _values_by_name(answer) if any(isinstance(item, Relation) for item in answer.items) else answer.items
+            )
+            return values is not None and gold.left + gold.right == "()" and self._in_order(gold.items, values)
         if isinstance(answer, Group):
             same = (gold.left, gold.right) == (answer.left, answer.right)
             loose = len(gold.items) > 2 and gold.left + gold.right in ("()", "[]")

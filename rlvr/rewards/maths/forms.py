@@ -172,7 +172,8 @@ def without_label(node: Node) -> tuple[Node | None, Node]:
         return None, node
     members = node.members
     for label, rest in ((members[0], members[1:]), (members[-1], members[:-1])):
-        if is_label(label) and not any(is_label(member) for member in rest):
+        named = isinstance(label, Call) and len(rest) == 1
+        if is_label(label) and (named or not any(is_label(member) for member in rest)):
             return label, rest[0] if len(rest) == 1 else Relation(rest, ("=",) * (len(rest) - 1))
     return None, node
 

@@ -15,6 +15,7 @@ from rlvr.rewards.verdict import Reason, Verdict
 _BOXED = re.compile(r"\s*\$*\s*\\(?:boxed|fbox)\s*\{(.*)\}\s*\$*\s*\.?\s*", re.DOTALL)
 _DECIMAL_COMMA = re.compile(r"-?[0-9]+,(?:[0-9]{1,2}|[0-9]{4,})")
 _ABOUT = re.compile(r"\s*(?:\\approx(?![A-Za-z])|≈)\s*")
+_COMMAND = re.compile(r"\\[A-Za-z]")
 _MARKDOWN = "*`_ \t\r\n"
 
 
@@ -35,16 +36,27 @@ def parse_gold(gold: str) -> Gold:
     words = plain_words(text) if is_word_answer(text) else None
     try:
         readings = tuple(dict.fromkeys(_readings(text, frozenset(), any_unit=True)))
-    except MalformedError:
-        if words is None and (not has_words(text) or not _balanced(text)):
+    except (MalformedError, RefusedError):
+        if words is None and not _is_notation(text):
             raise
-        words = words or plain_words(text)
-        readings = (Phrase(words),)
-    if not words:
-        self_right = any(_right(reading, reading, None) for reading in readings)
-        if not self_right:
-            raise MalformedError(f"the gold answer {gold!r} is not equal to itself")
+        return Gold(text=text, readings=(Phrase(words or text),), words=words)
+    if words is None and not _equals_itself(readings):
+        raise MalformedError(f"the gold answer {gold!r} contradicts itself")
     return Gold(text=text, readings=readings, words=words)
+
+
+def _is_notation(text: str) -> bool:
+    """Whether a text that is not read here is still an answer, which only the same text equals, as ``A -> B`` in LaTeX."""
+    tokens(text, thousands=False)
+    return _balanced(text) and (has_words(text) or _COMMAND.search(text) is not None)
+
+
+def _equals_itself(readings: tuple[Node, ...]) -> bool:
+    """Whether a gold answer is equal to itself; one too costly to say is only equal to the same text."""
+    try:
+        return any(_right(reading, reading, None) for reading in readings)
+    except RefusedError:
+        return True
 
 
 def grade_math(
@@ -73,13 +85,13 @@ def is_right(gold: Gold, answer: str, require_evaluated: bool | None = None) -> 
     answer = _inside_box(answer.strip(_MARKDOWN))
     if gold.words is not None and plain_words(answer) == gold.words:
         return True
-    if isinstance(gold.readings[0], Phrase):
-        return False
     if answer.startswith("~"):
         # LaTeX takes it for a space, but who writes it there means "about".
         raise MalformedError("about")
     if _same_tokens(gold.text, answer):
         return True
+    if isinstance(gold.readings[0], Phrase):
+        return False
     letter = choice_letter(answer)
     if letter is not None and any(isinstance(reading, Var) and reading.name == letter for reading in gold.readings):
         return True

@@ -102,6 +102,9 @@ _SAME = {
 _GREEK_MARKS = frozenset("\\" + name for name in _GREEK_COMMANDS.split())
 
 
+_HALF_DAY = re.compile(r"\b([aApP])\.\s?[mM]\b\.?")
+
+
 def ambiguous_commas(text: str) -> bool:
     """Whether a comma in the text may stand between thousands or between two numbers."""
     return _AMBIGUOUS.search(text) is not None
@@ -113,7 +116,7 @@ def tokens(text: str, *, thousands: bool) -> list[Token]:
         raise RefusedError("too long")
     text = _RAISED_RUN.sub(lambda run: "^{" + "".join(map(_RAISED.__getitem__, run[0])) + "}", text)
     text = _LOWERED_RUN.sub(lambda run: "_{" + "".join(map(_LOWERED.__getitem__, run[0])) + "}", text)
-    text = text.translate(_TABLE)
+    text = _HALF_DAY.sub(r"\1m", text.translate(_TABLE))
     return _Lexer(text, _COMMA_GROUPS if thousands else _COMMA_SPLITS).run()
 
 
