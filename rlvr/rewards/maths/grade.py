@@ -91,7 +91,7 @@ def is_right(gold: Gold, answer: str, require_evaluated: bool | None = None) -> 
     if _same_tokens(gold.text, answer):
         return True
     if isinstance(gold.readings[0], Phrase):
-        return False
+        return has_words(gold.text) and plain_words(answer) == plain_words(gold.text)
     letter = choice_letter(answer)
     if letter is not None and any(isinstance(reading, Var) and reading.name == letter for reading in gold.readings):
         return True

@@ -51,4 +51,4 @@ def is_word_answer(text: str) -> bool:
     if not re.fullmatch(r"[a-z][a-z' .,-]*[a-z]", words):
         return False
     bare = _WRAPPERS.sub("", text).strip("{} $.")
-    return "\\text" in text or "\\mathrm" in text or bool(re.match(r"[A-Z][a-z]{2,}|[a-z]{4,}|yes|odd", bare))
+    return "\\text" in text or "\\mathrm" in text or bool(re.match(r"[A-Z][a-z]{2,}|[a-z]{4,}|yes|odd|[Nn]o", bare))
