@@ -142,7 +142,7 @@ def test_reasons() -> None:
     assert grade_math("42", r"<think>\boxed{42}").reason is Reason.NO_ANSWER
     assert grade_math("42", boxed("41")).reason is Reason.WRONG
     assert grade_math("42", boxed("not 42")).reason is Reason.MALFORMED
-    assert grade_math("42", boxed("10^{10^{10}}")).reason is Reason.REFUSED
+    assert grade_math(r"\sqrt{2}", boxed("10^{10^{10}}")).reason is Reason.REFUSED
     assert grade_math("42", boxed("4" * 5000)).reason is Reason.TOO_LONG
     assert grade_math("42", boxed("41")).extracted == "41"
 

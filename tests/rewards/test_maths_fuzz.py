@@ -8,7 +8,8 @@ import pytest
 from rlvr.rewards.maths import grade_math
 
 PIECES = (
-    list("0123456789xyzabnei+-*/^_=<>(){}[]|,;:!%&$.'\\ ") + [
+    [
+        *"0123456789xyzabnei+-*/^_=<>(){}[]|,;:!%&$.'\\ ",
         r"\frac", r"\frac{1}{2}", r"\sqrt", r"\sqrt{2}", r"\pi", r"\pm", r"\cdot", r"\times", r"\text{", r"\text{ and }", r"\text{ cm}",
         r"\left(", r"\right)", r"\{", r"\}", r"\begin{pmatrix}", r"\end{pmatrix}", r"\\", r"\infty", r"\cup", r"\in", r"\le", r"\ge",
         r"\ne", r"\approx", r"\sin", r"\log", r"\ln", r"\binom", r"^\circ", r"\%", r"\$", r"\mathbb{R}", r"\emptyset", r"\boxed{",

@@ -60,7 +60,8 @@ class Judge:
 
     def right(self, gold: Node, answer: Node) -> bool:
         """Whether the answer is the gold answer. Raises MalformedError for an answer that contradicts itself, or RefusedError."""
-        gold, answer = self._settled(gold, of_gold=gold), self._settled(answer, of_gold=gold)
+        gold = self._settled(gold, of_gold=gold)
+        answer = self._settled(answer, of_gold=gold)
         match gold:
             case Measure():
                 return self._measure(gold, answer)
@@ -101,7 +102,7 @@ class Judge:
         if set(node.operators) != {"="}:
             return node
         label, rest = without_label(node)
-        if isinstance(rest, Relation) and (label is not None or not isinstance(gold, Relation)):
+        if isinstance(rest, Relation) and (label is not None or not isinstance(gold, Relation) or not variables(rest)):
             rest = self._one_of(rest, gold)
         if isinstance(gold, Relation) and label is not None:
             return Relation((label, rest), ("=",))
