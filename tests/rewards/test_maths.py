@@ -148,7 +148,7 @@ def test_reasons() -> None:
 
 
 def test_verdicts_are_the_same_in_threads_and_again() -> None:
-    rows = [*EQUAL, *DIFFERENT]
+    rows = [*EQUAL, *DIFFERENT][::4]
 
     def grade(row: tuple[str, str]) -> Reason:
         return grade_math(row[0], boxed(row[1])).reason

@@ -70,6 +70,26 @@ def check_changed_numbers(cases: int, seed: int) -> None:
         assert not grade_math(str(number), f"\\boxed{{{form.format(other)}}}"), (number, form, other)
 
 
+def check_changed_decimals(cases: int, seed: int) -> None:
+    """A long decimal with another digit, not the last, is never right: neither for the decimal nor for the fraction it rounds."""
+    generator = random.Random(seed)
+    for _ in range(cases):
+        top, bottom = generator.randint(1, 999), generator.choice([3, 7, 9, 11, 13, 17, 19, 21, 23, 97])
+        if top % bottom == 0:
+            continue
+        whole, rest = divmod(top, bottom)
+        decimals = f"{rest * 10**14 // bottom:014d}"
+        at = generator.randrange(13)
+        other = decimals[:at] + generator.choice([d for d in "0123456789" if d != decimals[at]]) + decimals[at + 1 :]
+        assert grade_math(f"{top}/{bottom}", f"\\boxed{{{whole}.{decimals}}}")
+        for gold in (f"{top}/{bottom}", f"{whole}.{decimals}"):
+            assert not grade_math(gold, f"\\boxed{{{whole}.{other}}}"), (gold, other)
+
+
+def test_changed_decimals_are_wrong() -> None:
+    check_changed_decimals(1000, seed=5)
+
+
 def test_random_answers_raise_nothing() -> None:
     check_no_exception(3000, seed=1)
 

@@ -183,12 +183,8 @@ class Judge:
                 return False
             if _digits(answer) >= 17 and abs(noisy - value) <= abs(value) / 2**52:
                 return True
-            fewer = min(_digits(gold), _digits(answer)) >= ROUNDED
-            return (
-                _digits(gold) >= LONG
-                and fewer
-                and self._near(min(gold, answer, key=_places), max(gold, answer, key=_places))
-            )
+            shorter, longer = (gold, answer) if _places(gold) <= _places(answer) else (answer, gold)
+            return min(_digits(gold), _digits(answer)) >= ROUNDED and self._near(shorter, longer)
         return _digits(gold) >= LONG and self._near(gold, answer)
 
     def _near(self, decimal: Node, other: Node) -> bool:

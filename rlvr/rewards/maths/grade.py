@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from rlvr.rewards.extract import the_answer
 from rlvr.rewards.maths.compare import Judge
-from rlvr.rewards.maths.lexer import MAX_TEXT, ambiguous_commas, tokens
+from rlvr.rewards.maths.lexer import MAX_TEXT, comma_readings, tokens
 from rlvr.rewards.maths.structure import read
 from rlvr.rewards.maths.units import UNITS
 from rlvr.rewards.maths.values import MalformedError, Measure, Negative, Node, Num, Phrase, RefusedError, Var, parts
@@ -16,7 +16,7 @@ _BOXED = re.compile(r"\s*\$*\s*\\(?:boxed|fbox)\s*\{(.*)\}\s*\$*\s*\.?\s*", re.D
 _DECIMAL_COMMA = re.compile(r"-?[0-9]+,(?:[0-9]{1,2}|[0-9]{4,})")
 _ABOUT = re.compile(r"\s*(?:\\approx(?![A-Za-z])|≈)\s*")
 _COMMAND = re.compile(r"\\[A-Za-z]")
-_MARKDOWN = "*`_ \t\r\n"
+_MARKDOWN = ("**", "__", "*", "_", "`")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,7 +82,7 @@ def grade_math(
 
 def is_right(gold: Gold, answer: str, require_evaluated: bool | None = None) -> bool:
     """Whether an answer, without the text around it, equals the gold answer. Raises MalformedError or RefusedError."""
-    answer = _inside_box(answer.strip(_MARKDOWN))
+    answer = _inside_box(_without_markdown(answer.strip()))
     if gold.words is not None and plain_words(answer) == gold.words:
         return True
     if answer.startswith("~"):
@@ -109,11 +109,9 @@ def _right(gold: Node, answer: Node, require_evaluated: bool | None) -> bool:
 
 def _readings(text: str, units: frozenset[str], *, any_unit: bool) -> list[Node]:
     """The values a text can be read as. Raises MalformedError if there is none."""
-    if not ambiguous_commas(text):
-        return [read(text, thousands=False, units=units, any_unit=any_unit)]
     found: list[Node] = []
     problem = MalformedError("no reading")
-    for thousands in (True, False):
+    for thousands in comma_readings(text):
         try:
             found.append(read(text, thousands=thousands, units=units, any_unit=any_unit))
         except MalformedError as malformed:
@@ -139,6 +137,14 @@ def _balanced(text: str) -> bool:
 
 def _same_tokens(gold: str, answer: str) -> bool:
     return tokens(gold, thousands=False) == tokens(answer, thousands=False)
+
+
+def _without_markdown(answer: str) -> str:
+    """An answer without the marks that make it bold, italic or code."""
+    for mark in _MARKDOWN:
+        if len(answer) > 2 * len(mark) and answer.startswith(mark) and answer.endswith(mark):
+            answer = answer[len(mark) : -len(mark)].strip()
+    return answer
 
 
 def _without_about(answer: str) -> str:

@@ -69,6 +69,9 @@ _EXPONENT = r"(?:[eE][-+]?[0-9]+(?![0-9A-Za-z]))?"
 _TAIL = rf"(?:\.[0-9]+)?{_EXPONENT}"
 
 
+_ZEROS = re.compile(r"(?<![0-9])0*[0-9]{1,3}(?:,[0-9]{3}){0,9},0[0-9]{2}(?![0-9])")
+
+
 def _grammar(thousands: str) -> re.Pattern[str]:
     """One token of any kind; thousands: what may stand between groups of three digits."""
     number = rf"0*[0-9]{{1,3}}(?:{thousands}[0-9]{{3}})+(?![0-9]){_TAIL}|[0-9]+{_TAIL}|\.[0-9]+{_EXPONENT}"
@@ -105,9 +108,12 @@ _GREEK_MARKS = frozenset("\\" + name for name in _GREEK_COMMANDS.split())
 _HALF_DAY = re.compile(r"\b([aApP])\.\s?[mM]\b\.?")
 
 
-def ambiguous_commas(text: str) -> bool:
-    """Whether a comma in the text may stand between thousands or between two numbers."""
-    return _AMBIGUOUS.search(text) is not None
+def comma_readings(text: str) -> tuple[bool, ...]:
+    """What commas may mean in a text, as values of thousands: both where they may part thousands or numbers, as in ``100,200``."""
+    if _AMBIGUOUS.search(text) is None:
+        return (False,)
+    # Nobody lists a number that begins with a 0.
+    return (True,) if _ZEROS.search(text) else (True, False)
 
 
 def tokens(text: str, *, thousands: bool) -> list[Token]:

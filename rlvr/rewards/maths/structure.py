@@ -59,9 +59,9 @@ def _items(cursor: Cursor) -> tuple[Node, ...]:
 
 
 def _separator(cursor: Cursor) -> bool:
-    """Go past ``,``, ``;``, ``and``, ``or`` or a comma with one of these words."""
+    """Go past ``,``, ``;``, ``and``, ``or`` or a comma with one of these words, which do not stand in brackets."""
     comma = cursor.skip(",", ";")
-    if cursor.kind == "word" and cursor.word("and", "or"):
+    if cursor.depth == 0 and cursor.kind == "word" and cursor.word("and", "or"):
         cursor.at += 1
         return True
     return comma
@@ -147,6 +147,8 @@ def _unit(cursor: Cursor) -> str:
         factors[name] = factors.get(name, 0) + sign * power_before * _unit_power(cursor)
         if cursor.skip("/") or _skip_word(cursor, "per"):
             sign = -1
+            if cursor.kind != "word":
+                raise MalformedError("a unit is missing")
         else:
             cursor.skip("*")
     return spell(factors)
