@@ -1,0 +1,54 @@
+"""Answers that are words: their normal form, and which golds they are."""
+
+import re
+
+_WRAPPERS = re.compile(
+    r"\\(?:text|textbf|textit|textrm|mathrm|mathbf|mbox|operatorname|left|right|boxed|displaystyle)(?![A-Za-z])"
+)
+_SPACES = re.compile(r"\\[,;:! ]|\\quad|\\qquad|[\s~$]|\\[()\[\]]")
+_CHOICE = re.compile(r"\(?([A-Za-z])\)?[.:]?")
+_WORD = re.compile(r"(?<![\\A-Za-z])[A-Za-z]{2,}")
+_SYNONYMS = {
+    "dne": "does not exist",
+    "doesn't exist": "does not exist",
+    "\\emptyset": "empty set",
+    "\\varnothing": "empty set",
+}
+
+
+def plain_words(text: str) -> str:
+    """Text without LaTeX wrappers, braces, letter case, doubled spaces and a final period.
+
+    >>> plain_words(r"\\text{No  Solution}.")
+    'no solution'
+    """
+    text = _unwrapped(text).casefold()
+    return _SYNONYMS.get(text, text)
+
+
+def _unwrapped(text: str) -> str:
+    text = _SPACES.sub(" ", _WRAPPERS.sub(" ", text)).replace("’", "'")
+    if not any(map(str.isdigit, text)):
+        # Braces between digits tell 1/23 from 12/3; around words they tell nothing.
+        text = text.replace("{", "").replace("}", "")
+    return " ".join(text.split()).strip(" .,;\"'`*_")
+
+
+def choice_letter(text: str) -> str | None:
+    """The letter of a choice, ``C``, ``(C)`` or ``C.``, in its case; None if the text is anything else."""
+    found = _CHOICE.fullmatch(_unwrapped(text))
+    return found[1] if found else None
+
+
+def has_words(text: str) -> bool:
+    """Whether there is a word of two letters or more that is no LaTeX command."""
+    return _WORD.search(text) is not None
+
+
+def is_word_answer(text: str) -> bool:
+    """Whether a gold answer is one word or several: letters only, marked as text or written as words are."""
+    words = plain_words(text)
+    if not re.fullmatch(r"[a-z][a-z' .,-]*[a-z]", words):
+        return False
+    bare = _WRAPPERS.sub("", text).strip("{} $.")
+    return "\\text" in text or "\\mathrm" in text or bool(re.match(r"[A-Z][a-z]{2,}|[a-z]{4,}|yes|odd|[Nn]o", bare))
