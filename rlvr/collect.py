@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 
 from transformers import PreTrainedModel
 
-from rlvr.config import RewardTable, SamplingConfig, TaskConfig
+from rlvr.config import RewardConfig, SamplingConfig, TaskConfig
 from rlvr.errors import RlvrError
 from rlvr.models.tokenizer import Codec
-from rlvr.rewards import RewardSum
+from rlvr.rewards import Attempt, Reason, RewardSum
 from rlvr.rollout import ENGINES
 from rlvr.rollout.engine import Engine
 from rlvr.runtime.seeding import derive
@@ -86,21 +86,23 @@ class Collector:
 
     def _score(self, problem: Problem, completion: Completion) -> Rollout:
         text = self.codec.text(completion.token_ids)
-        components = self.reward.components(problem, text, self.task.final_answer(text))
+        answer, length = self.task.final_answer(text), len(completion.token_ids)
+        verdicts = self.reward.verdicts(Attempt(gold=problem.answer, response=text, answer=answer, length=length))
         return Rollout(
             problem=problem,
             prompt=self.codec.prompt(problem.question),
             completion=completion,
             text=text,
             mode=self.task.mode_of(text),
-            rewards=components,
-            reward=self.reward.total(components),
-            correct=self.reward.correct(components),
+            rewards={name: verdict.reward for name, verdict in verdicts.items()},
+            reasons={name: verdict.reason.value for name, verdict in verdicts.items()},
+            reward=self.reward.total(verdicts),
+            correct=self.reward.correct(verdicts),
         )
 
 
 def make_collector(
-    model: PreTrainedModel, codec: Codec, *, task: TaskConfig, reward: RewardTable, rollout: SamplingConfig, seed: int
+    model: PreTrainedModel, codec: Codec, *, task: TaskConfig, reward: RewardConfig, rollout: SamplingConfig, seed: int
 ) -> Collector:
     """A collector of rollouts of a model, as the configuration says."""
     engine = ENGINES[rollout.engine](model, stop_ids=codec.stop_ids, pad_id=codec.pad_id, batch_size=rollout.batch_size)
@@ -126,6 +128,8 @@ def rollout_metrics(groups: Sequence[Group]) -> Metrics:
     row: Metrics = {"reward/mean": sum(rollout.reward for rollout in rollouts) / count}
     for name in rollouts[0].rewards:
         row[f"reward/{name}"] = sum(rollout.rewards[name] for rollout in rollouts) / count
+        for reason in sorted({rollout.reasons[name] for rollout in rollouts} - {Reason.CORRECT, Reason.WRONG}):
+            row[f"reward/{name}/{reason}_fraction"] = sum(r.reasons[name] == reason for r in rollouts) / count
     row["rollout/length_mean"] = sum(rollout.length for rollout in rollouts) / count
     row["rollout/truncated_fraction"] = sum(truncated(rollout) for rollout in rollouts) / count
     row["tokens/rollout"] = sum(rollout.length for rollout in rollouts)
@@ -159,6 +163,7 @@ def to_json(rollout: Rollout) -> dict[str, object]:
         "correct": rollout.correct,
         "reward": rollout.reward,
         "rewards": rollout.rewards,
+        "reasons": rollout.reasons,
         "advantage": rollout.advantage,
         "stop_reason": rollout.completion.stop_reason.value,
         "prompt_ids": rollout.completion.prompt_ids,

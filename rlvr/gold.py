@@ -1,7 +1,7 @@
 """The check before training: a task's own gold answers must earn full marks, and an empty answer must not."""
 
 from rlvr.errors import RlvrError
-from rlvr.rewards import RewardSum
+from rlvr.rewards import Attempt, RewardSum, Verdict
 from rlvr.tasks.task import Task
 from rlvr.types import Problem, Split
 
@@ -19,13 +19,14 @@ def check_gold(task: Task, reward: RewardSum, split: Split) -> None:
         problem = task.problem(split, index)
         line = f", line {problem.metadata['line']}" if "line" in problem.metadata else ""
         where = f"problem {index} of {task.name}{line} ({problem.question[:60]!r})"
-        gold = _components(task, reward, problem, task.gold_response(problem), where)
-        empty = _components(task, reward, problem, "", where)
+        gold = _verdicts(task, reward, problem, task.gold_response(problem), where)
+        empty = _verdicts(task, reward, problem, "", where)
         if not reward.correct(gold) or reward.correct(empty):
             fault = "an empty answer earns" if reward.correct(gold) else "the gold answer does not earn"
+            reasons = ", ".join(f"{name}: {verdict.reason.value}" for name, verdict in gold.items())
             raise RlvrError(
                 where,
-                f"{fault} full marks ({empty if reward.correct(gold) else gold})",
+                f"{fault} full marks ({reasons})",
                 got=problem.answer,
                 remedy="mend the problem's answer or choose another reward",
             )
@@ -33,14 +34,14 @@ def check_gold(task: Task, reward: RewardSum, split: Split) -> None:
             raise RlvrError(
                 "reward",
                 f"a gold answer earns {reward.total(gold):g}, no more than the {reward.total(empty):g} of an empty one",
-                got=reward.weights,
                 remedy="give what checks the answer a weight above 0",
             )
 
 
-def _components(task: Task, reward: RewardSum, problem: Problem, response: str, where: str) -> dict[str, float]:
-    """Each component's reward of a response. RlvrError if the gold answer cannot be graded against."""
+def _verdicts(task: Task, reward: RewardSum, problem: Problem, response: str, where: str) -> dict[str, Verdict]:
+    """Each component's verdict on a response. RlvrError if the gold answer cannot be graded against."""
+    attempt = Attempt(gold=problem.answer, response=response, answer=task.final_answer(response), length=1)
     try:
-        return reward.components(problem, response, task.final_answer(response))
+        return reward.verdicts(attempt)
     except ValueError as error:
         raise RlvrError(where, str(error), got=problem.answer, remedy="mend it or use another reward") from None

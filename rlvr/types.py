@@ -102,8 +102,7 @@ class Completion:
 class Rollout:
     """One scored attempt at a problem.
 
-    rewards: each component's reward by name, unweighted.
-    reward: their weighted sum.
+    rewards: each component's reward by name, unweighted. reasons: why, by name. reward: the weighted sum.
     correct: every answer component gave full marks.
     advantage: how much better than its group it is, in reward units or as the estimator says; None until estimated.
     """
@@ -114,6 +113,7 @@ class Rollout:
     text: str
     mode: str
     rewards: dict[str, float]
+    reasons: dict[str, str]
     reward: float
     correct: bool
     advantage: float | None = None

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from rlvr.collect import Collector, rollout_metrics, to_json
-from rlvr.config import ModsumConfig, PromptConfig, TokenizerConfig
+from rlvr.config import ModsumConfig, PromptConfig, RewardConfig, TokenizerConfig
 from rlvr.errors import RlvrError
 from rlvr.models.tokenizer import build_tokenizer, make_codec
 from rlvr.rewards import RewardSum
@@ -55,7 +55,7 @@ class Scripted:
 def collector_of(engine, *, seed=0):
     return Collector(
         task=TASK,
-        reward=RewardSum({"exact": 1.0, "format": 0.5}),
+        reward=RewardSum(RewardConfig.model_validate({"exact": 1.0, "format": 0.5})),
         engine=engine,
         codec=CODEC,
         sampling=Sampling(max_new_tokens=16, temperature=0.7, min_new_tokens=1),

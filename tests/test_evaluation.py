@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from rlvr.collect import Collector
-from rlvr.config import ModelConfig, ProblemsConfig, PromptConfig, RlConfig, TokenizerConfig
+from rlvr.config import ModelConfig, ProblemsConfig, PromptConfig, RewardConfig, RlConfig, TokenizerConfig
 from rlvr.evaluation import HeldOut, accuracy_metrics, document_metrics, evaluate, scheduled, with_perplexity
 from rlvr.models.scratch import build_model
 from rlvr.models.tokenizer import build_tokenizer, make_codec
@@ -109,7 +109,7 @@ def collector(tmp_path):
     task = make_task(ProblemsConfig(name="problems", path=str(tmp_path / "problems.jsonl"), test_fraction=0.5), 0)
     return Collector(
         task=task,
-        reward=RewardSum({"exact": 1.0}),
+        reward=RewardSum(RewardConfig.model_validate({"exact": 1.0})),
         engine=Echo(),
         codec=CODEC,
         sampling=Sampling(max_new_tokens=4),

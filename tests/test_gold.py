@@ -7,7 +7,7 @@ from random import Random
 
 import pytest
 
-from rlvr.config import ArithmeticConfig, ModsumConfig, ProblemsConfig
+from rlvr.config import ArithmeticConfig, ModsumConfig, ProblemsConfig, RewardConfig
 from rlvr.errors import RlvrError
 from rlvr.gold import CHECKED, check_gold
 from rlvr.rewards import RewardSum
@@ -25,7 +25,7 @@ def file_task(folder: Path, answers: Iterable[str]) -> Problems:
 @pytest.mark.parametrize("config", [ModsumConfig(name="modsum"), ArithmeticConfig(name="arithmetic")])
 @pytest.mark.parametrize("weights", [{"exact": 1.0}, {"number": 1.0}, {"exact": 1.0, "number": 1.0, "format": 0.1}])
 def test_generated_tasks_pass(config: ModsumConfig | ArithmeticConfig, weights: dict[str, float]) -> None:
-    check_gold(make_task(config, 0), RewardSum(weights), "train")
+    check_gold(make_task(config, 0), RewardSum(RewardConfig.model_validate(weights)), "train")
 
 
 def test_a_gold_answer_that_earns_nothing_is_named(tmp_path: Path) -> None:
@@ -34,20 +34,20 @@ def test_a_gold_answer_that_earns_nothing_is_named(tmp_path: Path) -> None:
     with pytest.raises(
         RlvrError, match=r"problem 2 of problems, line 3 \('q2'\): the gold answer does not earn full marks"
     ):
-        check_gold(task, RewardSum({"exact": 1.0}), "test")
+        check_gold(task, RewardSum(RewardConfig.model_validate({"exact": 1.0})), "test")
 
 
 def test_an_answer_that_is_no_number_is_found(tmp_path: Path) -> None:
     with pytest.raises(
         RlvrError, match=r"problem 1 of problems, line 2 \('q1'\): the gold answer is not a number; got 'many'"
     ):
-        check_gold(file_task(tmp_path, ["1", "many"]), RewardSum({"number": 1.0}), "test")
+        check_gold(file_task(tmp_path, ["1", "many"]), RewardSum(RewardConfig.model_validate({"number": 1.0})), "test")
 
 
 def test_every_problem_of_a_file_is_checked(tmp_path: Path) -> None:
     task = file_task(tmp_path, [*["1"] * CHECKED, "many"])
     with pytest.raises(RlvrError, match=f"line {CHECKED + 1}"):
-        check_gold(task, RewardSum({"number": 1.0}), "test")
+        check_gold(task, RewardSum(RewardConfig.model_validate({"number": 1.0})), "test")
 
 
 @pytest.mark.parametrize("weights", [{"exact": 0.0}, {"exact": -1.0}, {"exact": 1.0, "number": -1.0}])
@@ -55,12 +55,12 @@ def test_a_reward_that_pays_a_gold_answer_no_more_than_an_empty_one_is_refused(
     tmp_path: Path, weights: dict[str, float]
 ) -> None:
     with pytest.raises(RlvrError, match=r"reward: a gold answer earns .* no more than the -?0 of an empty one"):
-        check_gold(file_task(tmp_path, ["1"]), RewardSum(weights), "test")
+        check_gold(file_task(tmp_path, ["1"]), RewardSum(RewardConfig.model_validate(weights)), "test")
 
 
 def test_a_split_without_problems_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RlvrError, match="has no problem in the train split"):
-        check_gold(file_task(tmp_path, ["1"]), RewardSum({"exact": 1.0}), "train")
+        check_gold(file_task(tmp_path, ["1"]), RewardSum(RewardConfig.model_validate({"exact": 1.0})), "train")
 
 
 class Lenient:
@@ -94,4 +94,4 @@ class Lenient:
 
 def test_an_empty_response_that_earns_full_marks_is_refused() -> None:
     with pytest.raises(RlvrError, match=r"problem 0 of lenient \('\?'\): an empty answer earns full marks"):
-        check_gold(Lenient(), RewardSum({"exact": 1.0}), "train")
+        check_gold(Lenient(), RewardSum(RewardConfig.model_validate({"exact": 1.0})), "train")

@@ -5,12 +5,12 @@ A key that could have no effect is refused where it is set (``experts`` for a de
 
 from rlvr.config.data import DataConfig, Mixture, PretrainDataConfig, SourceConfig
 from rlvr.config.models import ModelConfig, PromptConfig, TokenizerConfig
+from rlvr.config.rewards import ANSWERS, ComponentConfig, LengthConfig, RewardConfig
 from rlvr.config.stages import (
     STAGES,
     DocumentStageConfig,
     EvalConfig,
     PretrainConfig,
-    RewardTable,
     RlConfig,
     SftConfig,
     StageConfig,
@@ -30,10 +30,12 @@ from rlvr.config.training import (
 )
 
 __all__ = [
+    "ANSWERS",
     "PRESETS",
     "STAGES",
     "AlgoConfig",
     "ArithmeticConfig",
+    "ComponentConfig",
     "DataConfig",
     "DocumentStageConfig",
     "DocumentTrainConfig",
@@ -41,6 +43,7 @@ __all__ = [
     "EvalSection",
     "FinalEvalSection",
     "Fraction",
+    "LengthConfig",
     "Mixture",
     "ModelConfig",
     "ModsumConfig",
@@ -48,7 +51,7 @@ __all__ = [
     "PretrainDataConfig",
     "ProblemsConfig",
     "PromptConfig",
-    "RewardTable",
+    "RewardConfig",
     "RlConfig",
     "RolloutConfig",
     "SamplingConfig",

@@ -8,6 +8,7 @@ from pydantic import Field, NonNegativeInt, model_validator
 
 from rlvr.config.data import DataConfig, PretrainDataConfig
 from rlvr.config.models import ModelConfig, PromptConfig, TokenizerConfig
+from rlvr.config.rewards import RewardConfig
 from rlvr.config.strict import Strict
 from rlvr.config.tasks import TaskConfig
 from rlvr.config.training import (
@@ -19,8 +20,6 @@ from rlvr.config.training import (
     SamplingConfig,
     TrainConfig,
 )
-
-RewardTable = Annotated[dict[str, float], Field(min_length=1)]
 
 
 class StageConfig(Strict):
@@ -40,7 +39,7 @@ class DocumentStageConfig(StageConfig):
     train: DocumentTrainConfig
     rollout: SamplingConfig = SamplingConfig()
     """How the evaluations while training sample."""
-    reward: RewardTable = {"exact": 1.0}
+    reward: RewardConfig = RewardConfig.model_validate({"exact": 1.0})
     """What the evaluations while training count as right."""
     eval: EvalSection | None = None
 
@@ -78,7 +77,7 @@ class RlConfig(StageConfig):
     model: str
     prompt: PromptConfig = PromptConfig()
     task: TaskConfig
-    reward: RewardTable = {"exact": 1.0}
+    reward: RewardConfig = RewardConfig.model_validate({"exact": 1.0})
     rollout: RolloutConfig = RolloutConfig()
     algo: AlgoConfig = Field(default_factory=lambda: AlgoConfig.model_validate({}))
     train: TrainConfig
@@ -99,7 +98,7 @@ class EvalConfig(StageConfig):
     model: str
     prompt: PromptConfig = PromptConfig()
     task: TaskConfig | None = None
-    reward: RewardTable = {"exact": 1.0}
+    reward: RewardConfig = RewardConfig.model_validate({"exact": 1.0})
     rollout: SamplingConfig = SamplingConfig()
     eval: FinalEvalSection = FinalEvalSection()
     data: DataConfig | None = None

@@ -1,52 +1,77 @@
-"""Rewards: how good a response is, by name in one table, weighted by the configuration."""
+"""Rewards: how good a response is. ``grade`` is the one entry to the graders; ``RewardSum`` weighs them."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from dataclasses import dataclass
 
-from rlvr.errors import RlvrError, did_you_mean
+from rlvr.config import ANSWERS, ComponentConfig, LengthConfig, RewardConfig
+from rlvr.rewards.choice import choice
 from rlvr.rewards.exact import exact
 from rlvr.rewards.format import thinks_then_answers
+from rlvr.rewards.json_value import json_value
+from rlvr.rewards.maths import grade_math
 from rlvr.rewards.number import number
-from rlvr.types import Problem
+from rlvr.rewards.regex import regex
+from rlvr.rewards.verdict import Reason, Verdict
 
-Reward = Callable[[Problem, str, str | None], float]
-"""(problem, response, the final answer its task finds in it) -> 0.0 … 1.0. Bad text scores 0.0, it is never an error."""
+__all__ = ["GRADERS", "Attempt", "Reason", "RewardSum", "Verdict", "grade"]
 
-REWARDS: dict[str, Reward] = {
+Grader = Callable[[str, str], Verdict]
+"""(gold answer, response) -> verdict. A gold answer that is none raises ValueError; bad model text never raises."""
+
+GRADERS: dict[str, Grader] = {
     "exact": exact,
     "number": number,
+    "math": grade_math,
+    "choice": choice,
+    "json": json_value,
+    "regex": regex,
     "format": thinks_then_answers,
 }
-ANSWERS = ("exact", "number")
-"""The rewards that say whether an answer is right; a rollout is correct if all of these give full marks."""
+
+
+def grade(kind: str, gold: str, response: str) -> Verdict:
+    """Grade one response. kind: a name in GRADERS. Raises ValueError for a gold answer that the kind cannot read."""
+    return GRADERS[kind](gold, response)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Attempt:
+    """What there is to grade.
+
+    answer: the part of the response that answers, as its task finds it; None if there is none. length: tokens written.
+    """
+
+    gold: str
+    response: str
+    answer: str | None
+    length: int
 
 
 class RewardSum:
-    """A weighted sum of rewards, each component kept by name."""
+    """A weighted sum of components, each kept by name."""
 
-    def __init__(self, weights: Mapping[str, float]) -> None:
-        for name in weights:
-            if name not in REWARDS:
-                raise RlvrError(
-                    "reward",
-                    "unknown reward",
-                    got=name,
-                    allowed=", ".join(REWARDS),
-                    remedy=did_you_mean(name, REWARDS) or None,
-                )
-        if not set(weights) & set(ANSWERS):
-            raise RlvrError(
-                "reward", "no component checks the answer", got=dict(weights), remedy=f"add {' or '.join(ANSWERS)}"
-            )
-        self.weights = dict(weights)
+    def __init__(self, config: RewardConfig) -> None:
+        self._components = config.components()
 
-    def components(self, problem: Problem, response: str, answer: str | None) -> dict[str, float]:
-        """Each component's reward, unweighted."""
-        return {name: REWARDS[name](problem, response, answer) for name in self.weights}
+    def verdicts(self, attempt: Attempt) -> dict[str, Verdict]:
+        """Each component's verdict, unweighted. Raises ValueError for a gold answer that a component cannot read."""
+        return {name: _verdict(name, component, attempt) for name, component in self._components}
 
-    def total(self, components: Mapping[str, float]) -> float:
+    def total(self, verdicts: dict[str, Verdict]) -> float:
         """The weighted sum."""
-        return sum(weight * components[name] for name, weight in self.weights.items())
+        return sum(component.weight * verdicts[name].reward for name, component in self._components)
 
-    def correct(self, components: Mapping[str, float]) -> bool:
+    def correct(self, verdicts: dict[str, Verdict]) -> bool:
         """Whether every component that checks the answer gives full marks."""
-        return all(components[name] == 1.0 for name in self.weights if name in ANSWERS)
+        return all(verdict for name, verdict in verdicts.items() if name in ANSWERS)
+
+
+def _verdict(name: str, component: ComponentConfig, attempt: Attempt) -> Verdict:
+    if isinstance(component, LengthConfig):
+        excess = attempt.length / component.target - 1.0
+        return Verdict(reward=min(1.0, max(0.0, excess)), reason=Reason.CORRECT)
+    if name not in ANSWERS:
+        return grade(name, attempt.gold, attempt.response)
+    if attempt.answer is None:
+        return Verdict(reward=0.0, reason=Reason.NO_ANSWER)
+    return grade(name, attempt.gold, attempt.answer)

@@ -1,8 +1,29 @@
-"""The reward for answers that are right only if they are the same text."""
+"""The grader for answers that are right only if they are the same text."""
 
-from rlvr.types import Problem
+import unicodedata
+
+from rlvr.rewards.extract import the_answer
+from rlvr.rewards.verdict import Reason, Verdict
+
+ARTICLES = ("a", "an", "the")
 
 
-def exact(problem: Problem, response: str, answer: str | None) -> float:
-    """1.0 if the final answer is the gold answer, spaces at the ends apart."""
-    return float(answer is not None and answer.strip() == problem.answer.strip())
+def exact(gold: str, response: str) -> Verdict:
+    """Right if the answer is the gold answer as a text: case, spaces, a leading article and a full stop at the end apart.
+
+    Raises ValueError for an empty gold answer.
+    """
+    wanted = normalised(gold)
+    if not wanted:
+        raise ValueError("the gold answer is empty")
+    answer = the_answer(response).text
+    if answer is None:
+        return Verdict(reward=0.0, reason=Reason.NO_ANSWER)
+    right = normalised(answer) == wanted
+    return Verdict(reward=float(right), reason=Reason.CORRECT if right else Reason.WRONG, extracted=answer)
+
+
+def normalised(text: str) -> str:
+    """A text as it is compared: composed (NFC), case folded, single spaces, no article before and no full stop after it."""
+    words = unicodedata.normalize("NFC", text).casefold().strip().removesuffix(".").split()
+    return " ".join(words[1:] if len(words) > 1 and words[0] in ARTICLES else words)

@@ -1,10 +1,11 @@
-"""The reward for thinking in the agreed form."""
+"""The grader of the form of a response: thoughts, then an answer."""
 
-from rlvr.types import Problem
+from rlvr.rewards.verdict import Reason, Verdict
 
 
-def thinks_then_answers(problem: Problem, response: str, answer: str | None) -> float:
-    """1.0 if the response is exactly one ``<think>…</think>`` and then something, else 0.0."""
+def thinks_then_answers(gold: str, response: str) -> Verdict:
+    """Full marks if the response is exactly one ``<think>…</think>`` and then something, whatever the answer is."""
     text = response.strip()
     once = text.count("<think>") == 1 and text.count("</think>") == 1
-    return float(once and text.startswith("<think>") and not text.endswith("</think>"))
+    right = once and text.startswith("<think>") and not text.endswith("</think>")
+    return Verdict(reward=float(right), reason=Reason.CORRECT if right else Reason.MALFORMED)

@@ -1,9 +1,10 @@
-"""The reward for answers that are numbers."""
+"""The grader for answers that are numbers."""
 
 import re
 from fractions import Fraction
 
-from rlvr.types import Problem
+from rlvr.rewards.extract import after_thoughts, the_answer
+from rlvr.rewards.verdict import Reason, Verdict
 
 # A sign counts only where it cannot be a minus between two numbers. Digits are ASCII: int() would take others.
 _NUMBER = re.compile(
@@ -14,16 +15,21 @@ _NUMBER = re.compile(
 _MAX_DIGITS, _MAX_EXPONENT = 1000, 400
 
 
-def number(problem: Problem, response: str, answer: str | None) -> float:
-    """1.0 if the last number of the final answer equals the gold number, exactly (as decimals, not floats).
+def number(gold: str, response: str) -> Verdict:
+    """Right if the last number of the answer, or of a response without a marked answer, equals the gold number, exactly (as fractions, not floats).
 
-    Commas between thousands and exponents are read, words and units around the number are not. Raises ValueError if the gold answer
-    is not a number: that is a mistake in the data, which the check before training finds.
+    Commas between thousands and exponents are read, words and units around the number are not. Raises ValueError if
+    the gold answer is not a number: that is a mistake in the data.
     """
-    gold = last_number(problem.answer)
-    if gold is None:
-        raise ValueError("the gold answer is not a number")
-    return float(answer is not None and last_number(answer) == gold)
+    wanted = last_number(gold)
+    if wanted is None:
+        raise ValueError(f"the gold answer {gold[:40]!r} is not a number")
+    answer = the_answer(response).text or after_thoughts(response)
+    found = None if answer is None else last_number(answer)
+    if found is None:
+        return Verdict(reward=0.0, reason=Reason.NO_ANSWER, extracted=answer)
+    right = found == wanted
+    return Verdict(reward=float(right), reason=Reason.CORRECT if right else Reason.WRONG, extracted=answer)
 
 
 def last_number(text: str) -> Fraction | None:

@@ -1,0 +1,36 @@
+"""The grader for answers that match a pattern of the problem's author."""
+
+import re
+from functools import lru_cache
+
+from rlvr.rewards.extract import the_answer
+from rlvr.rewards.verdict import Reason, Verdict
+
+MAX_CHARACTERS = 1000
+"""A longer answer is not matched: it bounds what a pattern that backtracks can cost."""
+
+
+def regex(gold: str, response: str) -> Verdict:
+    """Right if the whole answer matches gold, a regular expression of the problem's author (trusted; Python syntax).
+
+    Raises ValueError for a pattern that does not compile or that an empty answer would match.
+    """
+    pattern = _compiled(gold)
+    answer = the_answer(response).text
+    if answer is None:
+        return Verdict(reward=0.0, reason=Reason.NO_ANSWER)
+    if len(answer) > MAX_CHARACTERS:
+        return Verdict(reward=0.0, reason=Reason.TOO_LONG)
+    right = pattern.fullmatch(answer) is not None
+    return Verdict(reward=float(right), reason=Reason.CORRECT if right else Reason.WRONG, extracted=answer)
+
+
+@lru_cache(maxsize=1024)
+def _compiled(gold: str) -> re.Pattern[str]:
+    try:
+        pattern = re.compile(gold)
+    except re.error as error:
+        raise ValueError(f"the pattern {gold[:40]!r} does not compile: {error}") from None
+    if pattern.fullmatch(""):
+        raise ValueError(f"the pattern {gold[:40]!r} matches an empty answer")
+    return pattern
