@@ -44,4 +44,4 @@ def _verdicts(task: Task, reward: RewardSum, problem: Problem, response: str, wh
     try:
         return reward.verdicts(attempt)
     except ValueError as error:
-        raise RlvrError(where, str(error), got=problem.answer, remedy="mend it or use another reward") from None
+        raise RlvrError(where, str(error), remedy="mend it or use another reward") from None

@@ -350,7 +350,7 @@ def test_check_estimates_sizes(world: World) -> None:
         ("rl", "task.modulus=1", ["task.modulus", "greater than or equal to 2"]),
         ("rl", "task.lenght=4", ["task.lenght", "Did you mean task.length?"]),
         ("rl", "task.length=2", ["task.length", "too few"]),
-        ("rl", "reward={exat: 1.0}", ["reward", "exat", "Did you mean exact?"]),
+        ("rl", "reward={exat: 1.0}", ["reward", "exat", "Did you mean reward.exact?"]),
         ("rl", "reward={format: 1.0}", ["reward", "no component checks the answer"]),
         ("rl", "algo.preset=ppoo", ["algo.preset", "allowed: reinforce, grpo, star"]),
         ("rl", "algo={preset: star, drop_zero_variance: true}", ["drop_zero_variance"]),

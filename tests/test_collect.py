@@ -134,6 +134,8 @@ def test_the_metrics_of_four_rollouts_by_hand():
     row = rollout_metrics(collect(RIGHT_DIRECT, RIGHT_CHAIN, WRONG_CHAIN, CUT_CHAIN))
     # Lengths with the end token: 2, 10, 10, and 3 without. Three of four think.
     assert row == {
+        "reward/exact/no_answer_fraction": 0.25,
+        "reward/format/malformed_fraction": 0.5,
         "reward/mean": 0.75,
         "reward/exact": 0.5,
         "reward/format": 0.5,
@@ -159,6 +161,7 @@ def test_the_mean_advantage_of_a_mode():
 def test_a_rollout_as_a_line_of_json():
     [[rollout]] = collect(RIGHT_DIRECT)
     assert to_json(rollout) == {
+        "reasons": {"exact": "correct", "format": "malformed"},
         "task": "modsum",
         "split": "train",
         "index": 7,

@@ -13,6 +13,7 @@ from rlvr.config import (
     ModsumConfig,
     PretrainConfig,
     PromptConfig,
+    RewardConfig,
     SamplingConfig,
     SourceConfig,
     StageConfig,
@@ -99,7 +100,7 @@ def test_stage_of_a_bare_file_is_evaluation() -> None:
 
 def test_defaults_stand_where_the_file_is_silent(tmp_path: Path) -> None:
     config = load_text(tmp_path, RL)
-    assert (config.seed, config.device, config.reward) == (0, "auto", {"exact": 1.0})
+    assert (config.seed, config.device, config.reward) == (0, "auto", RewardConfig.model_validate({"exact": 1.0}))
 
 
 def test_differences_name_each_leaf() -> None:
@@ -127,7 +128,7 @@ def test_a_child_changes_single_keys_of_a_section(tmp_path: Path) -> None:
 
 def test_a_child_replaces_the_reward_table_whole(tmp_path: Path) -> None:
     config = extend(tmp_path, RL + "reward: {exact: 1.0, format: 0.2}\n", "reward: {number: 1.0}")
-    assert config.reward == {"number": 1.0}
+    assert config.reward == RewardConfig.model_validate({"number": 1.0})
 
 
 def test_a_child_replaces_a_mixture_whole(tmp_path: Path) -> None:

@@ -29,6 +29,7 @@ def rollout(correct, *, mode="direct", length=2, stop=StopReason.STOP):
         text="",
         mode=mode,
         rewards={"exact": float(correct)},
+        reasons={"exact": "correct" if correct else "wrong"},
         reward=2.0 * correct,
         correct=correct,
     )

@@ -65,7 +65,7 @@ class Problems:
         return "direct" if thoughts is None and len((rest or "").split()) <= DIRECT_WORDS else "cot"
 
     def final_answer(self, response: str) -> str | None:
-        return response or None
+        return thinking.split(response)[1] or None
 
     def alphabet(self) -> Iterable[str]:
         for rows in self._rows.values():

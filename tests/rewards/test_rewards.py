@@ -1,27 +1,103 @@
-"""Rewards: what counts as right, and their weighted sum."""
+"""The graders of one line each, and the weighted sum of their verdicts."""
 
 from fractions import Fraction
 
 import pytest
+from pydantic import ValidationError
 
-from rlvr.errors import RlvrError
-from rlvr.rewards import RewardSum
-from rlvr.rewards.exact import exact
-from rlvr.rewards.format import thinks_then_answers
-from rlvr.rewards.number import last_number, number
-from rlvr.types import Problem
+from rlvr.config import RewardConfig
+from rlvr.rewards import GRADERS, Attempt, RewardSum, Verdict, grade
+from rlvr.rewards.number import last_number
+from rlvr.rewards.verdict import Reason
 
 
-def gold(answer: str) -> Problem:
-    return Problem(task="t", split="train", index=4, question="?", answer=answer)
+def sum_of(table: dict[str, object]) -> RewardSum:
+    return RewardSum(RewardConfig.model_validate(table))
+
+
+def attempt(gold: str, response: str, answer: str | None, length: int = 1) -> Attempt:
+    return Attempt(gold=gold, response=response, answer=answer, length=length)
 
 
 @pytest.mark.parametrize(
-    ("answer", "reward"),
-    [("12", 1.0), (" 12 ", 1.0), ("012", 0.0), ("12.0", 0.0), ("1 2", 0.0), ("", 0.0), (None, 0.0)],
+    ("kind", "gold", "response", "reason"),
+    [
+        ("exact", "Paris", "paris", "correct"),
+        ("exact", "paris", "<think>Hm, London?</think>Paris.", "correct"),
+        ("exact", "hello world", "  hello   world ", "correct"),
+        ("exact", "the derivative", "<answer>derivative</answer>", "correct"),
+        ("exact", "0 1 2", "<answer>2 1 0</answer>", "wrong"),
+        ("exact", ".*", "<answer>anything</answer>", "wrong"),
+        ("exact", "12", "012", "wrong"),
+        ("exact", "12", "", "no_answer"),
+        ("exact", "12", "<think> 12", "no_answer"),
+        ("number", "0.3", "0.30", "correct"),
+        ("number", "0.3", "0.30000000000000001", "wrong"),
+        ("number", "42", "It is 41, no, 42.", "correct"),
+        ("number", "42", "none", "no_answer"),
+        ("choice", "C", "\\boxed{(C)}", "correct"),
+        ("choice", "c", "C.", "correct"),
+        ("choice", "E", "\\boxed{\\text{E}}", "correct"),
+        ("choice", "C", "The answer is C", "correct"),
+        ("choice", "C", "\\boxed{D}", "wrong"),
+        ("choice", "A", "A good question. I do not know.", "malformed"),
+        ("choice", "A", "A or B", "malformed"),
+        ("json", '{"a": [1, 2], "b": null}', '{"b": null, "a": [1.0, 2]}', "correct"),
+        ("json", "[1, 2]", "Here it is:\n```json\n[1, 2]\n```", "correct"),
+        ("json", "[1, 2]", "[2, 1]", "wrong"),
+        ("json", "1", "true", "wrong"),
+        ("json", "1", '{"a": 1, "a": 2}', "malformed"),
+        ("json", "1", "NaN", "malformed"),
+        ("json", "1", "[" * 20000, "malformed"),
+        ("json", "1", "1" * 70000, "too_long"),
+        ("regex", "[ab]+", "abba", "correct"),
+        ("regex", "[ab]+", "abc", "wrong"),
+        ("math", "1/2", "\\boxed{\\frac{2}{4}}", "correct"),
+        ("math", "42", "\\boxed{41 = 42}", "malformed"),
+        ("format", "2", "<think> 1 </think> 2", "correct"),
+        ("format", "2", "<think></think>2\n", "correct"),
+        ("format", "2", "<think> 1 </think>", "malformed"),
+        ("format", "2", "<think> 1 2", "malformed"),
+        ("format", "2", "2", "malformed"),
+        ("format", "2", "so <think> 1 </think> 2", "malformed"),
+        ("format", "2", "<think> <think> 1 </think> 2", "malformed"),
+    ],
 )
-def test_exact_wants_the_same_text(answer: str | None, reward: float) -> None:
-    assert exact(gold("12"), "whatever", answer) == reward
+def test_a_grader_says_why(kind: str, gold: str, response: str, reason: str) -> None:
+    verdict = grade(kind, gold, response)
+    assert verdict.reason == reason
+    assert bool(verdict) is (reason == "correct")
+
+
+@pytest.mark.parametrize("kind", sorted(GRADERS))
+@pytest.mark.parametrize(
+    "response",
+    [
+        "",
+        " ",
+        "\x00",
+        "\ud800",
+        "\x1b]0;x\x07",
+        "[/bold]",
+        "\\boxed{",
+        "}" * 5000,
+        "<think>" * 999,
+        "9" * 100_000,
+        "a" * 1_000_000,
+    ],
+    ids=lambda text: repr(text[:8]),
+)
+def test_no_text_makes_a_grader_fail_or_pay(kind: str, response: str) -> None:
+    assert not grade(kind, {"json": "[1]", "choice": "C"}.get(kind, "42"), response)
+
+
+@pytest.mark.parametrize(
+    ("kind", "gold"),
+    [("number", "many"), ("choice", "CD"), ("json", "{"), ("regex", "("), ("regex", "a*"), ("exact", " ")],
+)
+def test_a_gold_answer_that_is_none_of_its_kind_is_a_mistake_in_the_data(kind: str, gold: str) -> None:
+    with pytest.raises(ValueError, match=r".+"):
+        grade(kind, gold, "1")
 
 
 @pytest.mark.parametrize(
@@ -64,69 +140,55 @@ def test_last_number(text: str, value: Fraction | int | None) -> None:
     assert last_number(text) == value
 
 
-@pytest.mark.parametrize(
-    ("answer", "reward"),
-    [("0.3", 1.0), ("0.30", 1.0), ("It is 0.3.", 1.0), ("0.30000000000000001", 0.0), ("none", 0.0), (None, 0.0)],
-)
-def test_number_compares_decimals_exactly(answer: str | None, reward: float) -> None:
-    assert number(gold("0.3"), "whatever", answer) == reward
-
-
-def test_a_gold_answer_that_is_no_number_is_a_mistake_in_the_data() -> None:
-    with pytest.raises(ValueError, match="the gold answer is not a number"):
-        number(gold("many"), "3", "3")
-
-
-@pytest.mark.parametrize(
-    ("response", "reward"),
-    [
-        ("<think> 1 </think> 2", 1.0),
-        ("  <think></think>2\n", 1.0),
-        ("<think> 1 </think>", 0.0),
-        ("<think> 1 2", 0.0),
-        ("2", 0.0),
-        ("so <think> 1 </think> 2", 0.0),
-        ("<think> <think> 1 </think> 2", 0.0),
-        ("<think> 1 </think> 2 </think> 3", 0.0),
-        ("", 0.0),
-    ],
-)
-def test_format_wants_one_thought_and_then_something(response: str, reward: float) -> None:
-    assert thinks_then_answers(gold("2"), response, None) == reward
-
-
 def test_components_are_kept_unweighted_and_the_total_weighs_them() -> None:
-    rewards = RewardSum({"exact": 1.0, "format": 0.25})
-    components = rewards.components(gold("2"), "<think> 1 </think> 3", "3")
-    assert components == {"exact": 0.0, "format": 1.0}
-    assert rewards.total(components) == 0.25
+    rewards = sum_of({"exact": 1.0, "format": 0.25})
+    verdicts = rewards.verdicts(attempt("2", "<think> 1 </think> 3", "3"))
+    assert {name: verdict.reward for name, verdict in verdicts.items()} == {"exact": 0.0, "format": 1.0}
+    assert rewards.total(verdicts) == 0.25
 
 
-def test_weights_may_be_negative() -> None:
-    assert RewardSum({"exact": 1.0, "format": -0.5}).total({"exact": 1.0, "format": 1.0}) == 0.5
+def test_weights_may_be_negative_and_given_in_a_section() -> None:
+    rewards = sum_of({"exact": {"weight": 1.0}, "format": -0.5})
+    assert rewards.total(rewards.verdicts(attempt("2", "<think> 1 </think> 2", "2"))) == 0.5
+
+
+def test_an_answer_that_the_task_does_not_find_is_none() -> None:
+    verdicts = sum_of({"exact": 1.0}).verdicts(attempt("2", "<think> 2", None))
+    assert verdicts["exact"] == Verdict(reward=0.0, reason=Reason.NO_ANSWER)
+
+
+@pytest.mark.parametrize(("length", "reward"), [(1, 0.0), (100, 0.0), (150, 0.5), (200, 1.0), (999, 1.0)])
+def test_length_is_what_a_response_is_over_its_target(length: int, reward: float) -> None:
+    rewards = sum_of({"exact": 1.0, "length": {"weight": -0.1, "target": 100}})
+    verdicts = rewards.verdicts(attempt("2", "2", "2", length))
+    assert verdicts["length"].reward == reward
+    assert rewards.total(verdicts) == pytest.approx(1.0 - 0.1 * reward)
 
 
 @pytest.mark.parametrize(
-    ("components", "correct"),
+    ("response", "answer", "correct"),
     [
-        ({"exact": 1.0, "number": 1.0, "format": 0.0}, True),  # the form of an answer does not make it wrong
-        ({"exact": 0.0, "number": 1.0, "format": 1.0}, False),
-        ({"exact": 1.0, "number": 0.0, "format": 1.0}, False),
+        ("2", "2", True),  # the form of an answer does not make it wrong
+        ("<think> 1 </think> 3", "3", False),
+        ("<think> 1 </think> two, that is 2", "two, that is 2", False),  # the number is right, the text is not
     ],
 )
 def test_correct_means_full_marks_of_every_component_that_checks_the_answer(
-    components: dict[str, float], correct: bool
+    response: str, answer: str, correct: bool
 ) -> None:
-    assert RewardSum({"exact": 1.0, "number": 1.0, "format": 1.0}).correct(components) is correct
+    rewards = sum_of({"exact": 1.0, "number": 1.0, "format": 1.0})
+    assert rewards.correct(rewards.verdicts(attempt("2", response, answer))) is correct
 
 
-def test_an_unknown_reward_is_refused() -> None:
-    with pytest.raises(
-        RlvrError, match=r"unknown reward; got 'exat'; allowed: exact, number, format; Did you mean exact\?"
-    ):
-        RewardSum({"exat": 1.0})
-
-
-def test_a_sum_that_checks_no_answer_is_refused() -> None:
-    with pytest.raises(RlvrError, match=r"no component checks the answer; .*; add exact or number"):
-        RewardSum({"format": 1.0})
+@pytest.mark.parametrize(
+    ("table", "part"),
+    [
+        ({"exat": 1.0}, "exat"),
+        ({"format": 1.0}, "no component checks the answer; add one of exact, number, math"),
+        ({"exact": 1.0, "length": -0.1}, "target"),
+        ({"exact": "much"}, "exact"),
+    ],
+)
+def test_a_table_that_makes_no_sense_is_refused(table: dict[str, object], part: str) -> None:
+    with pytest.raises(ValidationError, match=part):
+        sum_of(table)
