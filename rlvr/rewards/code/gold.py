@@ -109,7 +109,7 @@ def _lines(text: str) -> list[str]:
     return [line.rstrip() for line in text.rstrip().split("\n")]
 
 
-def _call(case: object) -> tuple[list[Value], Value]:
+def _call(case: Any) -> tuple[list[Value], Value]:
     match case:
         case [list(arguments), expected]:
             _check(case, DEPTH)

@@ -8,10 +8,8 @@ from typing import Any
 from wasmtime import Store, WasmtimeError
 from wasmtime.component import Linker
 
+from rlvr.errors import RlvrError
 from rlvr.rewards.code.component import load_component
-
-INSTANCES = 100
-"""More than the component's own parts; the program cannot make any."""
 
 
 class Status(StrEnum):
@@ -54,34 +52,42 @@ class Sandbox:
         self.memory_bytes = memory_bytes
         self._component, self._engine = load_component()
         self._linker = Linker(self._engine)
+        self._check()
 
     def run(self, source: str, *, function: str | None = None, arguments: object = (), stdin: str = "") -> Outcome:
         """Run a program, then call one of its functions, or with none named give it a text on standard input."""
         # ASCII, so that a lone surrogate in the source reaches the compiler there and not the encoder here.
         request = json.dumps({"source": source, "fn": function, "arguments": arguments, "stdin": stdin})
-        store = Store(self._engine)
-        store.set_fuel(self.fuel)
-        store.set_limits(memory_size=self.memory_bytes)
+        # Closed at once: an instance holds up to memory_bytes.
+        with Store(self._engine) as store:
+            store.set_fuel(self.fuel)
+            store.set_limits(memory_size=self.memory_bytes)
+            try:
+                run = self._linker.instantiate(store, self._component).get_func(store, "run")
+            except WasmtimeError as error:
+                raise SandboxError(f"no new sandbox: {error}") from error
+            assert run is not None
+            try:
+                reply = run(store, request)
+            except WasmtimeError as error:
+                return Outcome(status=_cause(store, error), fuel=self.fuel - store.get_fuel())
+            return _read(reply, self.fuel - store.get_fuel())
+
+    def _check(self) -> None:
+        """Raise RlvrError if not even an empty program runs."""
         try:
-            run = self._linker.instantiate(store, self._component).get_func(store, "run")
-        except WasmtimeError as error:
-            raise SandboxError(f"no new sandbox: {error}") from error
-        assert run is not None
-        try:
-            reply = run(store, request)
-        except WasmtimeError as error:
-            return Outcome(status=_cause(store, error), fuel=self.fuel - store.get_fuel())
-        return _read(reply, self.fuel - store.get_fuel())
+            status = self.run("").status
+        except SandboxError as error:
+            raise RlvrError("the code grader", f"its sandbox does not start: {error}") from error
+        if status is not Status.RAN:
+            raise RlvrError("the code grader", "an empty program does not run", got=status, remedy="raise the budgets")
 
 
 def _cause(store: Store, error: WasmtimeError) -> Status:
-    """What stopped an instance. A trap is the program's doing, any other error is ours."""
-    message = str(error)
-    if "wasm trap" not in message:
-        raise SandboxError(message) from error
-    if store.get_fuel() == 0 or "all fuel consumed" in message:
+    """What stopped an instance: a budget, or a call for what is not there. Only the program differs from run to run."""
+    if store.get_fuel() == 0:
         return Status.FUEL
-    return Status.MEMORY if "call stack exhausted" in message else Status.REFUSED
+    return Status.MEMORY if "call stack exhausted" in str(error) else Status.REFUSED
 
 
 def _read(reply: str, fuel: int) -> Outcome:
