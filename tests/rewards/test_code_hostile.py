@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from rlvr.rewards.code import CodeGrader, parse_gold
+from rlvr.rewards.verdict import Reason
 
 pytestmark = pytest.mark.skipif(
     find_spec("wasmtime") is None or find_spec("componentize_py") is None, reason="needs the extra rlvr[code]"
@@ -203,3 +204,20 @@ def test_expected_values_never_enter_the_sandbox(grader: CodeGrader) -> None:
     gold = parse_gold('{"fn": "f", "cases": [[[], false], [[], "qqqzz"]]}')
     assert grader.grade(gold, f"```python\n{source}\n```").reward == 0.0
     assert grader.grade(parse_gold('{"fn": "f", "cases": [[[], false]]}'), f"```python\n{source}\n```").reward == 1.0
+
+
+def test_a_deep_program_does_not_end_a_caller_with_a_small_stack(grader: CodeGrader) -> None:
+    verdicts: list[Reason] = []
+
+    def grade() -> None:
+        verdicts.extend(grader.grade(ADD, f"```python\n{source}\n```").reason for source in PROBES["20 nesting"])
+
+    before = threading.stack_size(256 * 1024)
+    try:
+        caller = threading.Thread(target=grade)
+        caller.start()
+        caller.join()
+        assert threading.stack_size() == 256 * 1024
+    finally:
+        threading.stack_size(before)
+    assert verdicts == [Reason.TIMEOUT, Reason.TIMEOUT, Reason.TIMEOUT, Reason.REFUSED]

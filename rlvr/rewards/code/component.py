@@ -23,7 +23,7 @@ world sandbox { export run: func(request: string) -> string; }
 BUILD = "from componentize_py import script; script()"
 BUILD_SECONDS = 600
 STACK_BYTES = 2 << 20
-"""As much of the calling thread's stack as wasmtime allows: about 1500 calls through C; Python's own need none."""
+"""As much as wasmtime allows: some 1500 nested calls through C, as by lru_cache; calls of Python functions need none."""
 DIGEST_BYTES = 32
 
 
