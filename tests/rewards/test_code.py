@@ -296,6 +296,14 @@ def test_a_budget_holds() -> None:
             CodeGrader(**budget)
 
 
+@sandboxed
+def test_our_own_failure_is_said_to_be_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    grader = CodeGrader()
+    monkeypatch.setattr(grader._sandbox, "memory_bytes", 1 << 20)
+    verdict = grader.grade(parse_gold(ADD), block("def add(a, b): return a + b"))
+    assert (verdict.reward, verdict.reason) == (0.0, Reason.ERROR)
+
+
 EXAMPLES = Path("/work/shared/accept/verifier_examples.jsonl")
 
 

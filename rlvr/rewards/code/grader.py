@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 SOURCE_BYTES = 64 * 1024
 FUEL = 30_000_000_000
-"""Instructions for one test: two to three seconds, about twelve million turns of a simple Python loop."""
+"""Instructions for one test: about two seconds, some twenty million turns of a simple loop in a Python function."""
 MEMORY_BYTES = 256 << 20
 
 
