@@ -6,6 +6,7 @@ from rlvr.tasks.task import Task
 from rlvr.types import Problem, Split
 
 CHECKED = 64
+REMEDY = "mend the problem's answer or choose another reward"
 
 
 def check_gold(task: Task, reward: RewardSum, split: Split) -> None:
@@ -19,17 +20,16 @@ def check_gold(task: Task, reward: RewardSum, split: Split) -> None:
         problem = task.problem(split, index)
         line = f", line {problem.metadata['line']}" if "line" in problem.metadata else ""
         where = f"problem {index} of {task.name}{line} ({problem.question[:60]!r})"
-        gold = _verdicts(task, reward, problem, task.gold_response(problem), where)
         empty = _verdicts(task, reward, problem, "", where)
-        if not reward.correct(gold) or reward.correct(empty):
-            fault = "an empty answer earns" if reward.correct(gold) else "the gold answer does not earn"
+        if reward.correct(empty):
+            raise RlvrError(where, "an empty answer earns full marks", got=problem.answer, remedy=REMEDY)
+        if reward.needs_solution and "solution" not in problem.metadata:
+            continue  # the gold answer has been read, and there is nothing to grade by it
+        gold = _verdicts(task, reward, problem, task.gold_response(problem), where)
+        if not reward.correct(gold):
             reasons = ", ".join(f"{name}: {verdict.reason.value}" for name, verdict in gold.items())
-            raise RlvrError(
-                where,
-                f"{fault} full marks ({reasons})",
-                got=problem.answer,
-                remedy="mend the problem's answer or choose another reward",
-            )
+            what = f"the gold answer does not earn full marks ({reasons})"
+            raise RlvrError(where, what, got=problem.answer, remedy=REMEDY)
         if reward.total(gold) <= reward.total(empty):
             raise RlvrError(
                 "reward",
@@ -40,7 +40,7 @@ def check_gold(task: Task, reward: RewardSum, split: Split) -> None:
 
 def _verdicts(task: Task, reward: RewardSum, problem: Problem, response: str, where: str) -> dict[str, Verdict]:
     """Each component's verdict on a response. RlvrError if the gold answer cannot be graded against."""
-    attempt = Attempt(gold=problem.answer, response=response, answer=task.final_answer(response), length=1)
+    attempt = Attempt(gold=problem.answer, response=response, answer=task.final_answer(response) or "", length=1)
     try:
         return reward.verdicts(attempt)
     except ValueError as error:

@@ -9,7 +9,7 @@ from pydantic import PositiveInt, model_validator
 
 from rlvr.config.strict import Strict
 
-ANSWERS = ("exact", "number", "math", "choice", "json", "regex")
+ANSWERS = ("exact", "number", "math", "choice", "code", "json", "regex")
 """The components that say whether an answer is right; a rollout is correct if all of these give full marks."""
 
 
@@ -39,6 +39,8 @@ with warnings.catch_warnings():
         """The answer equals the gold answer as mathematics: LaTeX or plain, exact."""
         choice: ComponentConfig | None = None
         """The answer is the letter of the right choice."""
+        code: ComponentConfig | None = None
+        """The response's last code block passes the tests that the gold answer holds (extra ``code``)."""
         json: ComponentConfig | None = None  # type: ignore[assignment]
         """The answer is the same JSON value as the gold answer."""
         regex: ComponentConfig | None = None

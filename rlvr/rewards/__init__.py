@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from rlvr.config import ANSWERS, ComponentConfig, LengthConfig, RewardConfig
 from rlvr.rewards.choice import choice
+from rlvr.rewards.code import grade_code
 from rlvr.rewards.exact import exact
 from rlvr.rewards.format import thinks_then_answers
 from rlvr.rewards.json_value import json_value
@@ -23,10 +24,15 @@ GRADERS: dict[str, Grader] = {
     "number": number,
     "math": grade_math,
     "choice": choice,
+    "code": grade_code,
     "json": json_value,
     "regex": regex,
     "format": thinks_then_answers,
 }
+
+
+NO_ANSWER_ITSELF = ("code", "regex")
+"""Kinds whose gold answer describes right answers and is none: a problem's ``solution`` is needed to check them."""
 
 
 def grade(kind: str, gold: str, response: str) -> Verdict:
@@ -56,6 +62,11 @@ class RewardSum:
     def verdicts(self, attempt: Attempt) -> dict[str, Verdict]:
         """Each component's verdict, unweighted. Raises ValueError for a gold answer that a component cannot read."""
         return {name: _verdict(name, component, attempt) for name, component in self._components}
+
+    @property
+    def needs_solution(self) -> bool:
+        """Whether a gold answer cannot be graded as if it were a response."""
+        return any(name in NO_ANSWER_ITSELF for name, _ in self._components)
 
     def total(self, verdicts: dict[str, Verdict]) -> float:
         """The weighted sum."""

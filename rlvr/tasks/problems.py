@@ -58,7 +58,7 @@ class Problems:
         return problem.answer if mode == "direct" else str(problem.metadata["solution"])
 
     def gold_response(self, problem: Problem) -> str:
-        return problem.answer
+        return str(problem.metadata.get("solution", problem.answer))
 
     def mode_of(self, response: str) -> str:
         thoughts, rest = thinking.split(response)
