@@ -778,6 +778,7 @@ OTHER_EXPRESSIONS = [
     ("2x=84", "42"),
 ]
 EQUAL_STRUCTURES = [
+    (r"\{(1,2)\}", "(1,2)"),
     ("(1,2)", "(1, 2)"),
     ("(1,2)", "1,2"),
     ("1,2", "2,1"),
@@ -1025,6 +1026,7 @@ OTHER_STRUCTURES = [
     (r"\emptyset", r"\{\emptyset\}"),
 ]
 EQUAL_WORDS_AND_UNITS = [
+    ("DNE", r"\text{DNE}"),
     (r"\text{Even}", "even"),
     (r"\text{Tuesday}", "tuesday"),
     (r"\text{Yes}", "yes"),

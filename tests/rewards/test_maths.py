@@ -4,17 +4,13 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
+import maths_pairs as pairs
 import mpmath
 import pytest
 
 from rlvr.rewards.maths import grade_math, parse_gold
 from rlvr.rewards.verdict import Reason
-
-sys.path.insert(0, str(Path(__file__).parent))
-
-import maths_pairs as pairs
 
 EQUAL = [
     *pairs.EQUAL_NUMBERS,

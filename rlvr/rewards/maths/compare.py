@@ -222,6 +222,8 @@ class Judge:
 
     def _collection(self, gold: Node, wanted: Sequence[Node], answer: Node) -> bool:
         """A set or a list: the same items in any order. Brackets that mean order are fine only for a list without any."""
+        if len(wanted) == 1 and isinstance(answer, Group):
+            return self.right(wanted[0], answer)
         answer_items = self._items(answer)
         gold_items = self._items(gold)
         if (

@@ -9,7 +9,7 @@ from rlvr.rewards.maths.lexer import MAX_TEXT, comma_readings, tokens
 from rlvr.rewards.maths.structure import read
 from rlvr.rewards.maths.units import UNITS
 from rlvr.rewards.maths.values import MalformedError, Measure, Negative, Node, Num, Phrase, RefusedError, Var, parts
-from rlvr.rewards.maths.words import choice_letter, has_words, is_word_answer, plain_words
+from rlvr.rewards.maths.words import choice_letter, has_words, is_word_answer, plain_words, unwrapped
 from rlvr.rewards.verdict import Reason, Verdict
 
 _BOXED = re.compile(r"\s*\$*\s*\\(?:boxed|fbox)\s*\{(.*)\}\s*\$*\s*\.?\s*", re.DOTALL)
@@ -84,6 +84,8 @@ def is_right(gold: Gold, answer: str, require_evaluated: bool | None = None) -> 
     """Whether an answer, without the text around it, equals the gold answer. Raises MalformedError or RefusedError."""
     answer = _inside_box(_without_markdown(answer.strip()))
     if gold.words is not None and plain_words(answer) == gold.words:
+        return True
+    if unwrapped(gold.text).isalpha() and unwrapped(answer) == unwrapped(gold.text):
         return True
     if answer.startswith("~"):
         # LaTeX takes it for a space, but who writes it there means "about".

@@ -29,7 +29,7 @@ PRECISIONS = (60, 160)
 """Decimal digits of the two evaluations. What is equal only by rounding at the first is not at the second."""
 MAX_LOG = 1_000_000
 """The largest binary exponent of a power: far above any answer, far below what costs memory."""
-_COST, _GAMMA_COST = 12_000, 400_000
+_COST, _GAMMA_COST, _CONTEXT_COST = 12_000, 400_000, 150_000
 """What an operation takes from the budget, so that about five thousand fit into it."""
 _RANGES = ((20, 90), (110, 300), (-300, 300), (-280, 310), (20, 95), (300, 700), (105, 260))
 """Where the points lie, in hundredths. Negative ones tell |x| from x."""
@@ -71,6 +71,7 @@ class Evaluator:
         self.context = MPContext()
         self.context.dps = digits
         self.budget = budget
+        budget.left -= _CONTEXT_COST
 
     def at(self, node: Node, point: Point) -> Value:
         """The value of an expression. Raises UndefinedError or RefusedError."""

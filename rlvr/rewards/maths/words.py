@@ -22,11 +22,12 @@ def plain_words(text: str) -> str:
     >>> plain_words(r"\\text{No  Solution}.")
     'no solution'
     """
-    text = _unwrapped(text).casefold()
+    text = unwrapped(text).casefold()
     return _SYNONYMS.get(text, text)
 
 
-def _unwrapped(text: str) -> str:
+def unwrapped(text: str) -> str:
+    """Text without LaTeX wrappers, braces around words, doubled spaces and punctuation at its ends; letter case is kept."""
     text = _SPACES.sub(" ", _WRAPPERS.sub(" ", text)).replace("’", "'")
     if not any(map(str.isdigit, text)):
         # Braces between digits tell 1/23 from 12/3; around words they tell nothing.
@@ -36,7 +37,7 @@ def _unwrapped(text: str) -> str:
 
 def choice_letter(text: str) -> str | None:
     """The letter of a choice, ``C``, ``(C)`` or ``C.``, in its case; None if the text is anything else."""
-    found = _CHOICE.fullmatch(_unwrapped(text))
+    found = _CHOICE.fullmatch(unwrapped(text))
     return found[1] if found else None
 
 
