@@ -44,4 +44,5 @@ def _verdicts(task: Task, reward: RewardSum, problem: Problem, response: str, wh
     try:
         return reward.verdicts(attempt)
     except ValueError as error:
-        raise RlvrError(where, str(error), remedy="mend it or use another reward") from None
+        what = f"its gold answer {problem.answer[:40]!r} cannot be read: {error}"
+        raise RlvrError(where, what, remedy=REMEDY) from None

@@ -465,6 +465,40 @@ def test_a_gold_answer_that_its_reward_refuses_stops_the_run(
     assert "'two'" in line
 
 
+@pytest.mark.parametrize(
+    ("kind", "row", "broken"),
+    [
+        ("exact", {"answer": "Paris"}, None),
+        ("number", {"answer": 42}, "many"),
+        ("math", {"answer": "\\frac{1}{2}"}, "\\frac{1}{"),
+        ("choice", {"answer": "C"}, "C or D"),
+        ("json", {"answer": '{"a": 1}'}, "{"),
+        ("regex", {"answer": "[ab]+", "solution": "abba"}, "("),
+        ("regex", {"answer": "[ab]+"}, "("),
+    ],
+)
+def test_every_reward_checks_its_gold_answers_before_a_run(
+    world: World, tmp_path: Path, refused: Callable[..., str], kind: str, row: dict[str, object], broken: str | None
+) -> None:
+    file = tmp_path / "p.jsonl"
+    task = {"name": "problems", "path": str(file), "test_fraction": 0.0}
+    config = {
+        "model": str(world.runs["sft"]),
+        "task": task,
+        "reward": {kind: 1.0},
+        "train": {"max_steps": 1, "learning_rate": 1e-3},
+    }
+    good = json.dumps({"question": "?", **row}) + "\n"
+    file.write_text(good)
+    answer = call("check", write_config(tmp_path / "c.yaml", config))
+    assert answer.code == 0, answer.err
+    if broken is not None:
+        file.write_text(good + json.dumps({"question": "??", **row, "answer": broken}) + "\n")
+        line = refused("check", tmp_path / "c.yaml")
+        assert "line 2" in line
+        assert "its gold answer" in line
+
+
 def test_inspect_of_something_else_is_refused(tmp_path: Path, world: World, refused: Callable[..., str]) -> None:
     assert "not a run directory" in refused("inspect", tmp_path)
     assert "allowed: 1, 2, 3, 4, 5, 6" in refused("inspect", world.runs["rl"], "--step", "77")

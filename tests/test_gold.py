@@ -39,7 +39,8 @@ def test_a_gold_answer_that_earns_nothing_is_named(tmp_path: Path) -> None:
 
 def test_an_answer_that_is_no_number_is_found(tmp_path: Path) -> None:
     with pytest.raises(
-        RlvrError, match=r"problem 1 of problems, line 2 \('q1'\): the gold answer 'many' is not a number"
+        RlvrError,
+        match=r"problem 1 of problems, line 2 \('q1'\): its gold answer 'many' cannot be read: it is not a number",
     ):
         check_gold(file_task(tmp_path, ["1", "many"]), RewardSum(RewardConfig.model_validate({"number": 1.0})), "test")
 

@@ -20,7 +20,7 @@ def choice(gold: str, response: str) -> Verdict:
     """
     wanted = _GOLD.fullmatch(gold.strip().upper())
     if wanted is None:
-        raise ValueError(f"the gold answer {gold[:40]!r} is not one letter")
+        raise ValueError("it is not one letter")
     answer = the_answer(response).text
     if answer is None:
         return Verdict(reward=0.0, reason=Reason.NO_ANSWER)

@@ -15,7 +15,7 @@ def exact(gold: str, response: str) -> Verdict:
     """
     wanted = normalised(gold)
     if not wanted:
-        raise ValueError("the gold answer is empty")
+        raise ValueError("it is empty")
     answer = the_answer(response).text
     if answer is None:
         return Verdict(reward=0.0, reason=Reason.NO_ANSWER)
