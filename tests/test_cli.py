@@ -499,6 +499,25 @@ def test_every_reward_checks_its_gold_answers_before_a_run(
         assert "its gold answer" in line
 
 
+def test_a_worked_solution_of_a_coding_problem_is_run_before_a_run(
+    world: World, tmp_path: Path, refused: Callable[..., str]
+) -> None:
+    pytest.importorskip("wasmtime", reason="needs the extra code")
+    file = tmp_path / "p.jsonl"
+    task = {"name": "problems", "path": str(file), "test_fraction": 0.0}
+    steps = {"max_steps": 1, "learning_rate": 1e-3}
+    config = {"model": str(world.runs["sft"]), "task": task, "reward": {"code": 1.0}, "train": steps}
+    row = {"question": "Add two numbers.", "answer": '{"fn": "add", "cases": [[[1, 2], 3]]}'}
+    for operator, fine in (("+", True), ("-", False)):
+        solution = f"```python\ndef add(a, b):\n    return a {operator} b\n```"
+        file.write_text(json.dumps({**row, "solution": solution}) + "\n")
+        path = write_config(tmp_path / "c.yaml", config)
+        if fine:
+            assert call("check", path).code == 0
+        else:
+            assert "the gold answer does not earn full marks (code: wrong)" in refused("check", path)
+
+
 def test_inspect_of_something_else_is_refused(tmp_path: Path, world: World, refused: Callable[..., str]) -> None:
     assert "not a run directory" in refused("inspect", tmp_path)
     assert "allowed: 1, 2, 3, 4, 5, 6" in refused("inspect", world.runs["rl"], "--step", "77")

@@ -25,7 +25,7 @@ def file_task(folder: Path, answers: Iterable[str]) -> Problems:
 @pytest.mark.parametrize("config", [ModsumConfig(name="modsum"), ArithmeticConfig(name="arithmetic")])
 @pytest.mark.parametrize("weights", [{"exact": 1.0}, {"number": 1.0}, {"exact": 1.0, "number": 1.0, "format": 0.1}])
 def test_generated_tasks_pass(config: ModsumConfig | ArithmeticConfig, weights: dict[str, float]) -> None:
-    check_gold(make_task(config, 0), RewardSum(RewardConfig.model_validate(weights)), "train")
+    assert check_gold(make_task(config, 0), RewardSum(RewardConfig.model_validate(weights)), "train") is None
 
 
 def test_a_gold_answer_that_earns_nothing_is_named(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Files that are whole or absent."""
 
+import contextlib
 import json
 import os
 import tempfile
@@ -18,9 +19,9 @@ def write_atomically(path: Path, text: str) -> None:
             os.fsync(file.fileno())
         os.chmod(aside, 0o644)
         os.replace(aside, path)
-    except BaseException:
-        os.unlink(aside)
-        raise
+    finally:
+        with contextlib.suppress(FileNotFoundError):  # it was renamed
+            os.unlink(aside)
 
 
 def write_json(path: Path, value: Any) -> None:

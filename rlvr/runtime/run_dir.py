@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
@@ -87,14 +88,13 @@ def open_run(path: Path, config: StageConfig, inputs: dict[str, str], *, fresh: 
         path.mkdir(parents=True, exist_ok=True)
         if any(path.iterdir()) and not _is_run(path):
             raise RlvrError(str(path), "is a folder with other files", remedy="choose another with --run")
-        lock = _take_lock(path)
-        try:
+        with contextlib.ExitStack() as held:
+            lock = _take_lock(path)
+            held.callback(os.close, lock)
             (path / "checkpoints").mkdir(exist_ok=True)
             (path / "rollouts").mkdir(exist_ok=True)
             _compare_or_write(path, config, inputs)
-        except BaseException:
-            os.close(lock)
-            raise
+            held.pop_all()
     except OSError as error:
         raise RlvrError(
             str(path), f"cannot be a run directory: {error.strerror}", remedy="choose another with --run"

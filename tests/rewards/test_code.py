@@ -304,18 +304,6 @@ def test_our_own_failure_is_said_to_be_one(monkeypatch: pytest.MonkeyPatch) -> N
     assert (verdict.reward, verdict.reason) == (0.0, Reason.ERROR)
 
 
-EXAMPLES = Path("/work/shared/accept/verifier_examples.jsonl")
-
-
-@sandboxed
-@pytest.mark.skipif(not EXAMPLES.exists(), reason="the examples are not part of the repository")
-def test_the_examples() -> None:
-    rows = [row for row in map(json.loads, EXAMPLES.read_text().splitlines()) if row["kind"] == "code"]
-    assert rows
-    for row in rows:
-        assert grade_code(row["gold"], row["response"]).reward == row["expected"], row["id"]
-
-
 # Making one.
 
 
