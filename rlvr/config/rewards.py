@@ -63,6 +63,11 @@ with warnings.catch_warnings():
         def _check(self) -> Self:
             if not any(name in ANSWERS for name, _ in self.components()):
                 raise ValueError(f"no component checks the answer; add one of {', '.join(ANSWERS)}")
+            for name, component in self.components():
+                if name in ANSWERS and component.weight <= 0:
+                    raise ValueError(
+                        f"{name} has weight {component.weight:g}; what checks the answer needs one above 0"
+                    )
             return self
 
         def components(self) -> list[tuple[str, ComponentConfig]]:

@@ -186,6 +186,9 @@ def test_correct_means_full_marks_of_every_component_that_checks_the_answer(
         ({"exat": 1.0}, "exat"),
         ({"format": 1.0}, "no component checks the answer; add one of exact, number, math"),
         ({"exact": 1.0, "length": -0.1}, "target"),
+        ({"exact": 0.0}, "exact has weight 0; what checks the answer needs one above 0"),
+        ({"exact": 1.0, "number": -1.0}, "number has weight -1"),
+        ({"regex": 0.0, "format": 1.0}, "regex has weight 0"),
         ({"exact": "much"}, "exact"),
     ],
 )
