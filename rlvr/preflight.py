@@ -12,6 +12,8 @@ from rlvr.config import (
     DocumentStageConfig,
     EvalConfig,
     ModsumConfig,
+    NoiseConfig,
+    OwnConfig,
     PretrainConfig,
     RlConfig,
     SftConfig,
@@ -25,9 +27,8 @@ from rlvr.errors import RlvrError
 from rlvr.gold import check_gold
 from rlvr.models.location import count_parameters, locate
 from rlvr.models.vocabulary import THINK, parameter_count, vocabulary, vocabulary_size
-from rlvr.rewards import RewardSum
 from rlvr.tasks import make_task
-from rlvr.tasks.task import available
+from rlvr.tasks.task import Task, available
 from rlvr.types import Split
 
 BYTES = 4
@@ -91,6 +92,9 @@ def inputs(config: StageConfig) -> dict[str, str]:
     data: DataConfig | None = getattr(config, "data", None)
     for source in (data.sources or []) if data is not None else []:
         paths += [source.text, getattr(source.task, "path", None)]
+    own: OwnConfig | None = getattr(getattr(config, "reward", None), "own", None)
+    if own is not None:
+        paths.append(own.file)
     files = [Path(path) for path in paths if path is not None]
     model = getattr(config, "model", None)
     location = locate(model) if isinstance(model, str) else None
@@ -140,7 +144,7 @@ def _check_documents(config: DocumentStageConfig) -> Corpus:
     if config.eval is not None and config.task is not None:
         task = make_task(config.task, config.seed)
         task.problem("test", 0)
-        check_gold(task, RewardSum(config.reward), "test")
+        check_gold(task, config.reward, ("test",))
     return corpus
 
 
@@ -182,14 +186,23 @@ def _check_vocabulary(tokenizer: TokenizerConfig, corpus: Corpus) -> None:
 
 
 def _plan_rl(config: RlConfig, starting: bool) -> Plan:
-    task, reward = make_task(config.task, config.seed), RewardSum(config.reward)
+    task = make_task(config.task, config.seed)
     splits: tuple[Split, ...] = ("train",) if config.eval is None else ("train", "test")
     for split in splits:
         task.problem(split, 0)
-        check_gold(task, reward, split)
+    _check_noise(config.reward.noise, task)
+    check_gold(task, config.reward, splits)
     rollouts = config.rollout.problems_per_step * config.rollout.group_size
     tokens = {"rollout (at most)": config.train.max_steps * rollouts * config.rollout.max_new_tokens}
     return _with_model(config.model, config.train, tokens, starting)
+
+
+def _check_noise(noise: NoiseConfig | None, task: Task) -> None:
+    for mode in noise.modes if noise is not None else ():
+        if mode not in task.modes:
+            raise RlvrError(
+                "reward.noise.modes", f"{task.name} has no such mode", got=mode, allowed=", ".join(task.modes)
+            )
 
 
 def _plan_eval(config: EvalConfig, starting: bool) -> Plan:
@@ -199,7 +212,7 @@ def _plan_eval(config: EvalConfig, starting: bool) -> Plan:
         return _with_model(config.model, None, {}, starting)
     task = make_task(config.task, config.seed)
     task.problem(config.eval.split, 0)
-    check_gold(task, RewardSum(config.reward), config.eval.split)
+    check_gold(task, config.reward, (config.eval.split,))
     problems = available(task, config.eval.split, config.eval.problems)
     tokens = {"rollout (at most)": problems * (config.eval.samples + 1) * config.rollout.max_new_tokens}
     plan = _with_model(config.model, None, tokens, starting)

@@ -102,8 +102,9 @@ class Completion:
 class Rollout:
     """One scored attempt at a problem.
 
-    rewards: each component's reward by name, unweighted. reasons: why, by name. reward: the weighted sum.
-    correct: every answer component gave full marks.
+    rewards: each component's reward by name, unweighted; those that do not apply are absent. reasons: why, by name.
+    reward: the weighted sum, which training goes by. oracle: the same without the noise that an experiment may add.
+    correct: every answer component truly gave full marks.
     advantage: how much better than its group it is, in reward units or as the estimator says; None until estimated.
     """
 
@@ -115,6 +116,7 @@ class Rollout:
     rewards: dict[str, float]
     reasons: dict[str, str]
     reward: float
+    oracle: float
     correct: bool
     advantage: float | None = None
 

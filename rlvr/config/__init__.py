@@ -5,7 +5,17 @@ A key that could have no effect is refused where it is set (``experts`` for a de
 
 from rlvr.config.data import DataConfig, Mixture, PretrainDataConfig, SourceConfig
 from rlvr.config.models import ModelConfig, PromptConfig, TokenizerConfig
-from rlvr.config.rewards import ANSWERS, ComponentConfig, LengthConfig, RewardConfig
+from rlvr.config.rewards import (
+    ANSWERS,
+    AnswerConfig,
+    ComponentConfig,
+    LengthConfig,
+    MathConfig,
+    NoiseConfig,
+    OwnConfig,
+    RewardConfig,
+    TextAnswerConfig,
+)
 from rlvr.config.stages import (
     STAGES,
     DocumentStageConfig,
@@ -34,6 +44,7 @@ __all__ = [
     "PRESETS",
     "STAGES",
     "AlgoConfig",
+    "AnswerConfig",
     "ArithmeticConfig",
     "ComponentConfig",
     "DataConfig",
@@ -44,9 +55,12 @@ __all__ = [
     "FinalEvalSection",
     "Fraction",
     "LengthConfig",
+    "MathConfig",
     "Mixture",
     "ModelConfig",
     "ModsumConfig",
+    "NoiseConfig",
+    "OwnConfig",
     "PretrainConfig",
     "PretrainDataConfig",
     "ProblemsConfig",
@@ -60,6 +74,7 @@ __all__ = [
     "StageConfig",
     "Strict",
     "TaskConfig",
+    "TextAnswerConfig",
     "TokenizerConfig",
     "TrainConfig",
     "WordsConfig",

@@ -15,7 +15,7 @@ _NUMBER = re.compile(
 _MAX_DIGITS, _MAX_EXPONENT = 1000, 400
 
 
-def number(gold: str, response: str) -> Verdict:
+def number(gold: str, response: str, *, style: str = "auto", pattern: str | None = None) -> Verdict:
     """Right if the last number of the answer, or of a response without a marked answer, equals the gold number, exactly (as fractions, not floats).
 
     Commas between thousands and exponents are read, words and units around the number are not. Raises ValueError if
@@ -24,7 +24,7 @@ def number(gold: str, response: str) -> Verdict:
     wanted = last_number(gold)
     if wanted is None:
         raise ValueError("it is not a number")
-    answer = the_answer(response).text or after_thoughts(response)
+    answer = the_answer(response, style, pattern).text or (after_thoughts(response) if style == "auto" else None)
     found = None if answer is None else last_number(answer)
     if found is None:
         return Verdict(reward=0.0, reason=Reason.NO_ANSWER, extracted=answer)

@@ -7,6 +7,7 @@ from rlvr.config import EvalConfig, FinalEvalSection
 from rlvr.corpus import make_corpus
 from rlvr.evaluation import Evaluation, HeldOut, document_metrics, evaluate
 from rlvr.models.pretrained import load_model
+from rlvr.rewards import Scorer
 from rlvr.runtime import signals
 from rlvr.runtime.device import start
 from rlvr.runtime.files import write_json, write_jsonl
@@ -23,10 +24,10 @@ def run(config: EvalConfig, run: RunDirectory) -> None:
     model, codec = load_model(config.model, config.prompt, device)
     metrics: Metrics = {}
     begin = time.perf_counter()
-    with signals.watched():
+    with signals.watched(), Scorer(config.reward) as scorer:
         if config.task is not None:
             collector = make_collector(
-                model, codec, task=config.task, reward=config.reward, rollout=config.rollout, seed=config.seed
+                model, codec, scorer, task=config.task, reward=config.reward, rollout=config.rollout, seed=config.seed
             )
             result = _answers(config.eval, collector)
             metrics |= result.metrics
