@@ -156,7 +156,7 @@ def test_the_metrics_of_four_rollouts_by_hand():
 
 def test_the_mean_advantage_of_a_mode():
     [group] = collect(RIGHT_DIRECT, RIGHT_CHAIN, WRONG_CHAIN)
-    group = [replace(rollout, advantage=value) for rollout, value in zip(group, [0.5, 1.0, -2.0], strict=True)]
+    group = [replace(rollout, advantages=[value]) for rollout, value in zip(group, [0.5, 1.0, -2.0], strict=True)]
     row = rollout_metrics([group])
     assert (row["mode/direct/advantage"], row["mode/cot/advantage"]) == (0.5, -0.5)
 
