@@ -2,13 +2,15 @@
 
 import hashlib
 import json
+import signal
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from tests.conftest import World, call, read_metrics, write_config
+from tests.conftest import World, call, read_metrics, start, write_config
 
 SCORE = "def score(response, answer):\n    return response.split()[-1:] == [answer]\n"
 
@@ -123,6 +125,30 @@ def test_noise_is_the_same_in_the_same_run(rl: dict[str, Any], tmp_path: Path) -
     assert 0 < rows[0][0]["noise/fp"] < 1
 
 
+HANGS = """
+import pathlib, time
+
+def score(response, answer):
+    if response.split()[-1:] == [answer] or not response:
+        return response.split()[-1:] == [answer]
+    pathlib.Path(__file__).with_suffix(".hangs").touch()
+    time.sleep(600)
+"""
+
+
+def test_a_signal_is_heard_while_a_function_hangs(rl: dict[str, Any], tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(HANGS)
+    reward = {"file": str(tmp_path / "mine.py"), "function": "score", "seconds": 600.0}
+    config = write_config(tmp_path / "rl.yaml", {**rl, "reward": reward})
+    process = start("rl", config, "--run", tmp_path / "run")
+    while not (tmp_path / "mine.hangs").exists() and process.poll() is None:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGTERM)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 143, err
+    assert (tmp_path / "run" / "checkpoints" / "latest").exists()
+
+
 @pytest.mark.parametrize(
     ("stage", "setting", "parts"),
     [
@@ -130,6 +156,7 @@ def test_noise_is_the_same_in_the_same_run(rl: dict[str, Any], tmp_path: Path) -
         ("rl", "reward={exact: 1.0, noise: {fp: 0.1, modes: {cod: {fn: 1.0}}}}", ["reward.noise.modes", "'cod'", "direct, cot"]),
         ("rl", "reward={exact: {weight: 1.0, extrct: boxed}}", ["reward.exact.extrct", "Did you mean reward.exact.extract?"]),
         ("rl", "reward={exact: {weight: 0.0}}", ["reward.exact", "weight 0; what checks the answer needs one above 0"]),
+        ("rl", "reward.exact=0.0", ["--set reward.exact: weight 0; what checks the answer"]),
         ("rl", "reward={file: missing.py, function: score}", ["reward.own: missing.py", "no such file"]),
     ],
 )  # fmt: skip
