@@ -42,7 +42,7 @@ class BubblewrapSandbox:
     pointers are half as long.
 
     A program that waits is refused, as nothing could wake it; a wall clock, too far off to meet under load, ends what
-    waits nevertheless. Raises RlvrError, saying why, where bubblewrap cannot do this.
+    waits nevertheless. Raises SandboxError, saying why, where bubblewrap cannot do this.
     """
 
     def __init__(self, *, fuel: int, memory_bytes: int) -> None:
@@ -50,9 +50,10 @@ class BubblewrapSandbox:
         self.wall_seconds = WALL_SECONDS + WALL_PER_CPU * self.seconds
         self.memory_bytes = memory_bytes
         program, machine = shutil.which(PROGRAM), platform.machine()
-        if program is None or machine not in AUDIT:
-            what = "no bwrap on PATH" if program is None else f"no seccomp filter for {machine}"
-            raise RlvrError("the code grader", what, remedy="install the extra rlvr[code] instead")
+        if program is None:
+            raise SandboxError("no bwrap on PATH")
+        if machine not in AUDIT:
+            raise SandboxError(f"no filter of system calls for {machine}")
         self._filter = seccomp_filter(machine)
         self._before = [program, *NAMESPACES.split(), *_root()]
         self._check()
@@ -75,20 +76,17 @@ class BubblewrapSandbox:
             reply, status = _receive(process, time.monotonic() + self.wall_seconds)
             if not reply.startswith(READY):
                 said = os.pread(errors, 500, 0).decode("utf-8", "replace").strip()
-                raise SandboxError(f"bubblewrap: {said or f'no interpreter came up, exit {status}'}")
+                raise SandboxError(f"{said or f'no interpreter came up, exit {status}'}")
         return _outcome(reply.removeprefix(READY), status)
 
     def _interpreter(self) -> list[str]:
         """The command in the sandbox. Not -I, which would ignore PYTHONHASHSEED; there is no environment to isolate."""
         limits = [str(self.seconds), str(self.memory_bytes + INTERPRETER_BYTES)]
-        return [os.path.realpath(sys._base_executable), "-s", "-S", "-B", f"{GUESTS}/guest_native.py", *limits]
+        return [os.path.realpath(sys.executable), "-s", "-S", "-B", f"{GUESTS}/guest_native.py", *limits]
 
     def _check(self) -> None:
-        """Raise RlvrError if not even an empty program runs."""
-        try:
-            status = self.run("").status
-        except SandboxError as error:
-            raise RlvrError("the code grader", f"its sandbox does not start: {error}") from error
+        """Raise SandboxError if nothing runs here, and RlvrError if a budget is too small for an empty program."""
+        status = self.run("").status
         if status is not Status.RAN:
             raise RlvrError("the code grader", "an empty program does not run", got=status, remedy="raise the budgets")
 
@@ -99,7 +97,7 @@ def _root() -> list[str]:
     The packages installed next to the library are left out, and so is every file that can be written: what a program
     under WebAssembly cannot import or keep, it cannot here. There is no /proc and no /dev.
     """
-    executable = os.path.realpath(sys._base_executable)
+    executable = os.path.realpath(sys.executable)
     folders = ["/usr/lib", "/usr/lib64", "/lib", "/lib64", *(f"{sys.base_prefix}/{name}" for name in ("lib", "lib64"))]
     arguments, hidden = list[str](), list[str]()
     for folder in dict.fromkeys(folders):
@@ -166,6 +164,6 @@ def _outcome(reply: bytes, status: int | None) -> Outcome:
     """What the end of the sandbox means. Its exit status is the program's word too, but none of them is a success."""
     if status == 0:
         return read_reply(reply)
-    if status == KILLED or (status is None and len(reply) < REPLY_BYTES):
+    if status == KILLED or (status is None and len(reply) <= REPLY_BYTES):
         return Outcome(status=Status.FUEL)
     return Outcome(status=Status.MEMORY if status == CRASHED else Status.REFUSED)

@@ -5,8 +5,8 @@ from functools import cache
 from importlib.util import find_spec
 from typing import Literal
 
-from rlvr.errors import MissingExtraError, RlvrError
-from rlvr.rewards.code.outcome import Sandbox
+from rlvr.errors import MissingExtraError
+from rlvr.rewards.code.outcome import Sandbox, SandboxError
 
 SandboxName = Literal["wasm", "bubblewrap"]
 PACKAGES = ("componentize_py", "wasmtime")
@@ -42,8 +42,8 @@ def load_sandbox(name: SandboxName | None, fuel: int, memory_bytes: int) -> Sand
 
         try:
             return BubblewrapSandbox(fuel=fuel, memory_bytes=memory_bytes)
-        except RlvrError as error:
-            raise _missing(f"a bubblewrap that works ({error})") from error
+        except SandboxError as error:
+            raise _missing(f"bubblewrap, which does not work here ({error})") from error
     if not all(find_spec(package) for package in PACKAGES):
         raise MissingExtraError("the code grader", "wasmtime", "code")
     from rlvr.rewards.code.wasm import WasmSandbox

@@ -55,7 +55,7 @@ DENIED: dict[str, tuple[int, int | None]] = {
     "signalfd": (282, None), "signalfd4": (289, 74), "timerfd_create": (283, 85), "inotify_init": (253, None),
     "inotify_init1": (294, 26), "epoll_create": (213, None), "epoll_create1": (291, 20), "io_setup": (206, 0),
     "io_destroy": (207, 1), "io_submit": (209, 2), "io_cancel": (210, 3), "io_getevents": (208, 4),
-    "io_pgetevents": (333, 292), "timer_create": (222, 107),
+    "io_pgetevents": (333, 292), "timer_create": (222, 107), "splice": (275, 76), "tee": (276, 77), "vmsplice": (278, 75),
     # Sleep: a program that waits uses up no processor time.
     "nanosleep": (35, 101), "clock_nanosleep": (230, 115), "pause": (34, None), "rt_sigsuspend": (130, 133),
     "rt_sigtimedwait": (128, 137), "poll": (7, None), "ppoll": (271, 73), "select": (23, None), "pselect6": (270, 72),
