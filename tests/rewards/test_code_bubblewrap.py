@@ -262,6 +262,16 @@ def test_threads_of_the_host_get_the_same_outcomes(grader: CodeGrader) -> None:
     assert sorted(verdicts) == [0.0] * 4 + [1.0] * 4
 
 
+@needs_bubblewrap
+def test_a_failure_of_ours_is_said_to_be_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    grader = CodeGrader(fuel=FUEL, memory_bytes=MEMORY_BYTES + 1, sandbox="bubblewrap")
+    for command in (["/bin/false"], ["/no/such/program"]):
+        with monkeypatch.context() as patch:
+            patch.setattr(grader._sandbox, "_before", command)
+            assert grader.grade(ADD, RIGHT).reason == "error"
+        assert grader.grade(ADD, RIGHT).reward == 1.0
+
+
 def processes_with(mark: str) -> list[str]:
     """The processes of this machine that have a word on their command line."""
     found = []

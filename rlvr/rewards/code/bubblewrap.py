@@ -30,6 +30,7 @@ READY = b"ready\n"
 GUESTS = "/guest"
 KILLED, CRASHED = 128 + signal.SIGKILL, 128 + signal.SIGSEGV
 NAMESPACES = "--unshare-all --unshare-user --disable-userns --die-with-parent --new-session --cap-drop ALL --clearenv"
+SETTINGS = "--remount-ro / --chdir / --setenv PYTHONHASHSEED 0 --setenv PYTHONUTF8 1"
 
 
 class BubblewrapSandbox:
@@ -55,12 +56,22 @@ class BubblewrapSandbox:
         if machine not in AUDIT:
             raise SandboxError(f"no filter of system calls for {machine}")
         self._filter = seccomp_filter(machine)
-        self._before = [program, *NAMESPACES.split(), *_root()]
+        self._before = [os.path.abspath(program), *NAMESPACES.split(), *_root()]
         self._check()
 
     def run(self, source: str, *, function: str | None = None, arguments: object = (), stdin: str = "") -> Outcome:
         """Run a program, then call one of its functions, or with none named give it a text on standard input."""
         request = request_text(source, function, arguments, stdin).encode()
+        try:
+            reply, status, errors = self._exchange(request)
+        except OSError as error:
+            raise SandboxError(f"no new process: {error.strerror}") from error
+        if not reply.startswith(READY):
+            raise SandboxError((errors.splitlines() or [f"no interpreter came up, exit {status}"])[-1])
+        return _outcome(reply.removeprefix(READY), status)
+
+    def _exchange(self, request: bytes) -> tuple[bytes, int | None, str]:
+        """What the sandbox sends for a request, its exit status, and what it says of its own errors."""
         # The request is a file, not a pipe: nobody waits for the other.
         with _memory_file("request", request) as given, _memory_file("errors") as errors:
             with _memory_file("filter", self._filter) as filter_:
@@ -74,10 +85,7 @@ class BubblewrapSandbox:
                     cwd="/",
                 )
             reply, status = _receive(process, time.monotonic() + self.wall_seconds)
-            if not reply.startswith(READY):
-                said = os.pread(errors, 500, 0).decode("utf-8", "replace").strip()
-                raise SandboxError(f"{said or f'no interpreter came up, exit {status}'}")
-        return _outcome(reply.removeprefix(READY), status)
+            return reply, status, os.pread(errors, 500, 0).decode("utf-8", "replace")
 
     def _interpreter(self) -> list[str]:
         """The command in the sandbox. Not -I, which would ignore PYTHONHASHSEED; there is no environment to isolate."""
@@ -105,27 +113,14 @@ def _root() -> list[str]:
             arguments += ["--symlink", os.readlink(folder), folder]
         elif os.path.isdir(folder):
             arguments += ["--ro-bind", folder, folder]
-            hidden += map(
-                str, (*Path(folder).glob("python3*/site-packages"), *Path(folder).glob("python3*/dist-packages"))
-            )
+            packages = (*Path(folder).glob("python3*/site-packages"), *Path(folder).glob("python3*/dist-packages"))
+            hidden += (str(package) for package in packages if not package.is_symlink())
     arguments += ["--ro-bind", executable, executable]
     for guest in ("guest", "guest_native"):
         arguments += ["--ro-bind", str(Path(__file__).with_name(f"{guest}.py.txt")), f"{GUESTS}/{guest}.py"]
     for folder in hidden:
         arguments += ["--tmpfs", folder, "--remount-ro", folder]
-    return [
-        *arguments,
-        "--remount-ro",
-        "/",
-        "--chdir",
-        "/",
-        "--setenv",
-        "PYTHONHASHSEED",
-        "0",
-        "--setenv",
-        "PYTHONUTF8",
-        "1",
-    ]
+    return [*arguments, *SETTINGS.split()]
 
 
 @contextmanager
