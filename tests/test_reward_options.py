@@ -4,6 +4,7 @@ import hashlib
 import json
 import signal
 import time
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -188,3 +189,33 @@ def test_rows_of_one_file_are_graded_by_the_component_they_name(world: World, tm
     line = refused("eval", tmp_path / "eval.yaml", "--set", "reward={choice: 1.0}", "--run", tmp_path / "never")
     assert "line 2" in line
     assert "no component of the reward checks its answer; got 'math'" in line
+
+
+def test_what_verdicts_depend_on_is_recorded(world: World, tmp_path: Path) -> None:
+    row = {"question": "1 0 =", "answer": "1"}
+    (tmp_path / "rows.jsonl").write_text(json.dumps(row) + "\n")
+    tree = {
+        "model": str(world.runs["sft"]), "task": {"name": "problems", "path": str(tmp_path / "rows.jsonl"), "test_fraction": 1},
+        "reward": {"math": {"weight": 1.0, "verifier": "math_verify"}}, "rollout": {"max_new_tokens": 4},
+        "eval": {"problems": 1, "samples": 1},
+    }  # fmt: skip
+    answer = call("eval", write_config(tmp_path / "eval.yaml", tree), "--run", tmp_path / "run")
+    assert answer.code == 0, answer.err
+    environment = json.loads((tmp_path / "run" / "environment.json").read_text())
+    assert environment["graders"] == {"math_verify": metadata.version("math-verify")}
+
+
+def test_the_fallback_of_the_code_grader_is_said_and_recorded(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = {"question": "1 0 =", "answer": '{"fn": "f", "cases": [[[1], 1]]}'}
+    (tmp_path / "rows.jsonl").write_text(json.dumps(row) + "\n")
+    monkeypatch.setattr("rlvr.rewards.code.sandbox.find_spec", lambda name: None)
+    monkeypatch.setattr("rlvr.rewards.code.sandbox.shutil.which", lambda name: f"/usr/bin/{name}")
+    tree = {
+        "model": str(world.runs["sft"]), "task": {"name": "problems", "path": str(tmp_path / "rows.jsonl"), "test_fraction": 1},
+        "reward": {"code": 1.0}, "rollout": {"max_new_tokens": 4}, "eval": {"problems": 1, "samples": 1},
+    }  # fmt: skip
+    answer = call("eval", write_config(tmp_path / "eval.yaml", tree), "--run", tmp_path / "run")
+    assert "warning: the code grader uses its fallback, bubblewrap" in answer.err
+    assert json.loads((tmp_path / "run" / "environment.json").read_text())["graders"] == {"code": "bubblewrap"}

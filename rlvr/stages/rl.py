@@ -4,7 +4,7 @@ from rlvr.collect import make_collector
 from rlvr.config import RlConfig
 from rlvr.evaluation import scheduled
 from rlvr.models.pretrained import load_model
-from rlvr.rewards import Scorer
+from rlvr.rewards import Scorer, graders_used
 from rlvr.runtime.device import start
 from rlvr.runtime.run_dir import RunDirectory
 from rlvr.stages.rollouts import Rollouts
@@ -28,7 +28,7 @@ SAME_POLICY = {
 
 def run(config: RlConfig, run: RunDirectory) -> None:
     """Load a model and fit its own rollouts, sampled anew for every step."""
-    device = start(config, run)
+    device = start(config, run, graders_used(config.reward))
     model, codec = load_model(config.model, config.prompt, device)
     with Scorer(config.reward) as scorer:
         collector = make_collector(
