@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +39,7 @@ class Plan:
     """What a run will take.
 
     parameters: of the model; None if its weights are not there yet.
-    memory_bytes: of weights, and when training of gradients and optimizer state; activations come on top.
+    memory_bytes: of weights and their copies, and when training of gradients and optimizer state; activations come on top.
     tokens: upper bounds, by what they are spent on.
     """
 
@@ -72,6 +72,9 @@ def _warnings(config: StageConfig) -> list[str]:
     train: TrainConfig | None = getattr(config, "train", None)
     if train is not None and train.warmup_steps >= train.max_steps:
         found.append(f"training ends in its warm-up: {train.max_steps} of {train.warmup_steps} steps")
+    kl = config.algo.kl if isinstance(config, RlConfig) else None
+    if kl is not None and (kl.where, kl.estimator) == ("loss", "k1"):
+        found.append("algo.kl.estimator k1 in the loss has no gradient in expectation; k2 has the divergence's")
     if isinstance(config, RlConfig) and config.rollout.min_new_tokens:
         found.append(
             "rollout.min_new_tokens rules out ends that the policy would write: such tokens train it off-policy"
@@ -189,7 +192,12 @@ def _plan_rl(config: RlConfig, starting: bool) -> Plan:
         check_gold(task, reward, split)
     rollouts = config.rollout.problems_per_step * config.rollout.group_size
     tokens = {"rollout (at most)": config.train.max_steps * rollouts * config.rollout.max_new_tokens}
-    return _with_model(config.model, config.train, tokens, starting)
+    made = _with_model(config.model, config.train, tokens, starting)
+    if made.parameters is None or made.memory_bytes is None:
+        return made
+    # Copies of the weights: those that rollouts are sampled from, with the newest, and the reference.
+    copies = (config.algo.staleness + 1 if config.algo.staleness else 0) + int(config.algo.kl is not None)
+    return replace(made, memory_bytes=made.memory_bytes + BYTES * copies * made.parameters)
 
 
 def _plan_eval(config: EvalConfig, starting: bool) -> Plan:

@@ -90,12 +90,14 @@ class Completion:
     token_ids: the completion's tokens, the stop token included.
     logprobs: log-probability of each token under the sampling policy at the sampling temperature (at temperature 1
         when greedy), before any stop token is ruled out by ``min_new_tokens``.
+    entropies: entropy (nats) of the distribution each token was drawn from; None where it was not recorded.
     """
 
     prompt_ids: list[int]
     token_ids: list[int]
     logprobs: list[float]
     stop_reason: StopReason
+    entropies: list[float] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,6 +107,8 @@ class Rollout:
     rewards: each component's reward by name, unweighted. reasons: why, by name. reward: the weighted sum.
     correct: every answer component gave full marks.
     shaping: further reward at single tokens, aligned with the completion's; None for none.
+    ref_logprobs: log-probability of each token under the reference policy; None without one.
+    trained: which of its tokens are trained; None means all.
     advantages: how much better each of the completion's tokens is than expected, in reward units or as the estimator
         says; None until estimated.
     """
@@ -119,6 +123,8 @@ class Rollout:
     reward: float
     correct: bool
     shaping: list[float] | None = None
+    ref_logprobs: list[float] | None = None
+    trained: list[bool] | None = None
     advantages: list[float] | None = None
 
     @property
@@ -152,6 +158,7 @@ class Sample:
     weight: float = 1.0
     advantages: list[float] | None = None
     old_logprobs: list[float] | None = None
+    ref_logprobs: list[float] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -160,7 +167,7 @@ class Batch:
 
     input_ids: (B, L) int64. attention_mask: (B, L) bool, True on real tokens; None when no row is padded.
     loss_mask: (B, L) bool, True on tokens to predict, never in column 0.
-    advantages, old_logprobs: (B, L) float32, or None for documents.
+    advantages, old_logprobs: (B, L) float32, or None for documents. ref_logprobs: (B, L) float32; None without a reference.
     weights: (B,) float32, what the losses of a row's tokens are multiplied by; None where all are 1.
     on_policy: the weights that are trained are still those that the rollouts were sampled from.
     """
@@ -170,6 +177,7 @@ class Batch:
     loss_mask: torch.Tensor
     advantages: torch.Tensor | None
     old_logprobs: torch.Tensor | None
+    ref_logprobs: torch.Tensor | None = None
     weights: torch.Tensor | None = None
     on_policy: bool = True
 

@@ -3,7 +3,7 @@
 A key that could have no effect is refused where it is set (``experts`` for a dense family, ``betas`` for SGD, …).
 """
 
-from rlvr.config.algorithm import GROUP_RELATIVE, PRESETS, AlgoConfig
+from rlvr.config.algorithm import GROUP_RELATIVE, PRESETS, AlgoConfig, EntropyMaskConfig, KlConfig
 from rlvr.config.data import DataConfig, Mixture, PretrainDataConfig, SourceConfig
 from rlvr.config.models import ModelConfig, PromptConfig, TokenizerConfig
 from rlvr.config.rewards import ANSWERS, ComponentConfig, LengthConfig, RewardConfig
@@ -39,10 +39,12 @@ __all__ = [
     "DataConfig",
     "DocumentStageConfig",
     "DocumentTrainConfig",
+    "EntropyMaskConfig",
     "EvalConfig",
     "EvalSection",
     "FinalEvalSection",
     "Fraction",
+    "KlConfig",
     "LengthConfig",
     "Mixture",
     "ModelConfig",

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import PositiveFloat, PositiveInt, model_validator
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
 from rlvr.config.strict import Fraction, Strict
+
+Share = Annotated[float, Field(gt=0.0, lt=1.0)]
 
 GROUP_RELATIVE = ("group_mean", "leave_one_out", "group_standardised")
 """Estimators that give a group whose rollouts were all rewarded alike no advantage."""
@@ -20,6 +22,52 @@ LOSS_DEFAULTS: dict[str, dict[str, Any]] = {
     "truncated": {"ratio": "token", "cap": 2.0},
 }
 """The fields that each loss needs, with the values they have if nothing is said."""
+
+
+class KlConfig(Strict):
+    """A penalty on the distance to a reference policy, the model that the run started from."""
+
+    coefficient: PositiveFloat
+    estimator: Literal["k1", "k2", "k3"]
+    """With d the log-ratio of policy to reference at a sampled token: d, d²/2, or exp(-d) - 1 + d; default k3 in the loss, k1 in
+    the reward. In the loss only k2 has the gradient of the KL divergence in expectation, and k1 has none."""
+    where: Literal["loss", "reward"] = "loss"
+    reset_every: PositiveInt | None = None
+    """Every so many steps the reference becomes the policy as it is then; None: never."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill(cls, fields: Any) -> Any:
+        if not isinstance(fields, dict):
+            return fields
+        return {"estimator": "k1" if fields.get("where") == "reward" else "k3", **fields}
+
+
+class EntropyMaskConfig(Strict):
+    """Train on a share of a step's tokens, chosen by the entropy of the sampling policy there; exactly one key."""
+
+    top: Share | None = None
+    """The most uncertain tokens."""
+    bottom: Share | None = None
+    """The most certain ones."""
+    random: Share | None = None
+    """Any, drawn anew at each step."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if len(self.shares) != 1:
+            raise ValueError("give exactly one of top, bottom, random")
+        return self
+
+    @property
+    def shares(self) -> list[float]:
+        """Those that are given."""
+        return [share for share in (self.top, self.bottom, self.random) if share is not None]
+
+    @property
+    def share(self) -> float:
+        """The share of tokens that are trained."""
+        return self.shares[0]
 
 
 class AlgoConfig(Strict):
@@ -58,6 +106,12 @@ class AlgoConfig(Strict):
     """Optimizer updates on one step's rollouts."""
     parts: PositiveInt = 1
     """Into how many parts, one for each update in turn, a step's groups are split: 1 is passes over all of them."""
+    staleness: NonNegativeInt = 0
+    """Rollouts are sampled from the policy of so many steps ago; that many copies of the weights are kept in memory."""
+    kl: KlConfig | None = None
+    entropy_bonus: NonNegativeFloat = 0.0
+    """Entropy (nats) of the policy at a token times this is taken from the token's loss."""
+    entropy_mask: EntropyMaskConfig | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -89,7 +143,8 @@ class AlgoConfig(Strict):
         self.refuse_set(unused, f"for loss {self.loss}")
         if not self.off_policy and self.loss != "policy_gradient":
             raise ValueError(
-                f"loss {self.loss} has no effect while updates_per_batch is 1: the ratio is 1; remove it, or raise updates_per_batch"
+                f"loss {self.loss} has no effect while updates_per_batch is 1 and staleness 0: the ratio is 1; "
+                "remove it, or raise one of them"
             )
         if self.updates_per_batch % self.parts:
             raise ValueError(
@@ -100,11 +155,11 @@ class AlgoConfig(Strict):
     @property
     def off_policy(self) -> bool:
         """Whether some update learns from rollouts of a policy before it."""
-        return _off_policy({"updates_per_batch": self.updates_per_batch})
+        return _off_policy({"updates_per_batch": self.updates_per_batch, "staleness": self.staleness})
 
 
 def _off_policy(fields: dict[str, Any]) -> bool:
-    return bool(fields.get("updates_per_batch", 1) != 1)
+    return bool(fields.get("updates_per_batch", 1) != 1 or fields.get("staleness", 0) != 0)
 
 
 PRESETS: dict[str, dict[str, Any]] = {

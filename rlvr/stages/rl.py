@@ -22,7 +22,7 @@ def run(config: RlConfig, run: RunDirectory) -> None:
     collector = make_collector(
         model, codec, task=config.task, reward=config.reward, rollout=config.rollout, seed=config.seed
     )
-    source = Rollouts(collector=collector, config=config, run=run, device=device)
+    source = Rollouts(model=model, collector=collector, config=config, run=run)
     fit(
         Fit(
             label="rl",

@@ -20,7 +20,7 @@ from rlvr.runtime.files import sync_folder, write_atomically, write_json
 from rlvr.runtime.metrics import Row
 from rlvr.runtime.run_dir import STATE, finished_checkpoints
 
-OPTIMIZER, LATEST, REPLACED = "optimizer.safetensors", "latest", ".tmp-old-"
+OPTIMIZER, SOURCE, LATEST, REPLACED = "optimizer.safetensors", "source.safetensors", "latest", ".tmp-old-"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,13 +48,18 @@ class Checkpoints:
     optimizer: torch.optim.Optimizer
     keep: int
 
-    def save(self, state: TrainState) -> None:
-        """Write aside, sync, rename, then point ``latest`` at it and remove the oldest beyond ``keep``."""
+    def save(self, state: TrainState, tensors: dict[str, torch.Tensor] | None = None) -> None:
+        """Write aside, sync, rename, then point ``latest`` at it and remove the oldest beyond ``keep``.
+
+        tensors: the batch source's; a file of their own, if there are any.
+        """
         aside, final = self.folder / f".tmp-{_name(state.step)}", self.folder / _name(state.step)
         shutil.rmtree(aside, ignore_errors=True)
         aside.mkdir()
         save_model(self.model, self.tokenizer, aside)
         save_file(self._optimizer_tensors(), aside / OPTIMIZER)
+        if tensors:
+            save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, aside / SOURCE)
         write_json(aside / STATE, asdict(state))
         for file in aside.iterdir():
             _sync(file)
@@ -92,6 +97,16 @@ class Checkpoints:
             raise RlvrError(
                 str(folder), f"is a damaged checkpoint: {error}", remedy="remove it to go on from the one before"
             ) from error
+
+    def source_tensors(self, step: int) -> dict[str, torch.Tensor]:
+        """The batch source's tensors in the checkpoint of a step, on the model's device; none if it has none."""
+        file = self.folder / _name(step) / SOURCE
+        if not file.exists():
+            return {}
+        try:
+            return {name: tensor.to(self.model.device) for name, tensor in load_file(file).items()}
+        except (OSError, SafetensorError) as error:
+            raise RlvrError(str(file), f"is damaged: {error}", remedy="remove its folder") from error
 
     def _optimizer_tensors(self) -> dict[str, torch.Tensor]:
         """Every tensor of the optimizer's state as ``<parameter>.<key>``."""

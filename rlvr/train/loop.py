@@ -36,10 +36,17 @@ class BatchSource(Protocol):
         ...
 
     def state_dict(self) -> dict[str, Any]:
-        """All that ``next_step`` depends on beside the step and the model, as JSON."""
+        """All that ``next_step`` depends on beside the step, the model and the tensors, as JSON."""
         ...
 
     def load_state_dict(self, state: dict[str, Any]) -> None: ...
+
+    def tensors(self) -> dict[str, torch.Tensor]:
+        """The tensors that ``next_step`` depends on beside the model, as they are now. They must serve for the step that
+        was done last and for doing again one that was begun since."""
+        ...
+
+    def load_tensors(self, tensors: dict[str, torch.Tensor]) -> None: ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,6 +96,7 @@ def fit(job: Fit) -> None:
     resumed = checkpoints.resume()
     if resumed is not None:
         job.source.load_state_dict(resumed.source)
+        job.source.load_tensors(checkpoints.source_tensors(resumed.step))
     state = saved = resumed or TrainState(step=0, source=job.source.state_dict())
     metrics = MetricsFile(job.run.metrics, state.step if state.row is None else state.step - 1)
     with signals.watched(), StepProgress(job.label, job.config.max_steps, state.step) as progress:
@@ -104,11 +112,11 @@ def fit(job: Fit) -> None:
                 state = replace(state, row=None)
                 due = state.step % job.config.save_every == 0 or state.step == job.config.max_steps
                 if due and not state.nonfinite:
-                    checkpoints.save(state)
+                    checkpoints.save(state, job.source.tensors())
                     saved = state
         except (StopRequestedError, RlvrError):
             if state is not saved or resumed is None:
-                checkpoints.save(state)
+                checkpoints.save(state, job.source.tensors())
             raise
         finally:
             metrics.close()
