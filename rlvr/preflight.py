@@ -197,7 +197,8 @@ def _plan_rl(config: RlConfig, starting: bool) -> Plan:
         return made
     # Copies of the weights: those that rollouts are sampled from, with the newest, and the reference.
     copies = (config.algo.staleness + 1 if config.algo.staleness else 0) + int(config.algo.kl is not None)
-    return replace(made, memory_bytes=made.memory_bytes + BYTES * copies * made.parameters)
+    each = BYTES * copies + (_bytes_each(config.train) if config.algo.advantage == "gae" else 0)  # the value model's
+    return replace(made, memory_bytes=made.memory_bytes + each * made.parameters)
 
 
 def _plan_eval(config: EvalConfig, starting: bool) -> Plan:
@@ -233,7 +234,7 @@ def _bytes_each(train: TrainConfig | None) -> int:
     """Bytes for one parameter: its weight, and when training its gradient and the optimizer's moments."""
     if train is None:
         return BYTES
-    moments = 2 if train.optimizer == "adamw" else int(bool(train.momentum))
+    moments = int(bool(train.momentum)) if train.optimizer == "sgd" else 2
     return BYTES * (2 + moments)
 
 

@@ -108,6 +108,8 @@ class Rollout:
     correct: every answer component gave full marks.
     shaping: further reward at single tokens, aligned with the completion's; None for none.
     ref_logprobs: log-probability of each token under the reference policy; None without one.
+    values: the reward that a value model expects before each token; None without one.
+    returns: what it should have expected; None until estimated.
     trained: which of its tokens are trained; None means all.
     advantages: how much better each of the completion's tokens is than expected, in reward units or as the estimator
         says; None until estimated.
@@ -124,6 +126,8 @@ class Rollout:
     correct: bool
     shaping: list[float] | None = None
     ref_logprobs: list[float] | None = None
+    values: list[float] | None = None
+    returns: list[float] | None = None
     trained: list[bool] | None = None
     advantages: list[float] | None = None
 
@@ -159,6 +163,7 @@ class Sample:
     advantages: list[float] | None = None
     old_logprobs: list[float] | None = None
     ref_logprobs: list[float] | None = None
+    returns: list[float] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -168,6 +173,7 @@ class Batch:
     input_ids: (B, L) int64. attention_mask: (B, L) bool, True on real tokens; None when no row is padded.
     loss_mask: (B, L) bool, True on tokens to predict, never in column 0.
     advantages, old_logprobs: (B, L) float32, or None for documents. ref_logprobs: (B, L) float32; None without a reference.
+    returns: (B, L) float32, what a value model should say before each token; None without one.
     weights: (B,) float32, what the losses of a row's tokens are multiplied by; None where all are 1.
     on_policy: the weights that are trained are still those that the rollouts were sampled from.
     """
@@ -178,6 +184,7 @@ class Batch:
     advantages: torch.Tensor | None
     old_logprobs: torch.Tensor | None
     ref_logprobs: torch.Tensor | None = None
+    returns: torch.Tensor | None = None
     weights: torch.Tensor | None = None
     on_policy: bool = True
 

@@ -40,6 +40,8 @@ RESUMED = {
     "three parts, truncated weights": ["algo.updates_per_batch=3", "algo.parts=3", "algo.loss=truncated", "algo.staleness=1"],
     "reference that is reset": ["algo.kl={coefficient: 0.1, reset_every: 3}", "algo.entropy_bonus=0.01"],
     "penalty in the reward": ["algo.kl={coefficient: 0.1, where: reward}", "algo.advantage=running_mean"],
+    "value model": ["algo.preset=ppo", "train.learning_rates={value: 3e-3}"],
+    "value model and muon": ["algo.preset=ppo", "train.optimizer=muon", "algo.updates_per_batch=1", "train.schedule=wsd"],
     "random tokens": ["algo.entropy_mask={random: 0.3}", "train.optimizer=sgd", "train.momentum=0.9"],
 }  # fmt: skip
 
@@ -172,6 +174,14 @@ def test_an_entropy_mask_trains_its_share_of_tokens(world: World, tmp_path: Path
         assert row["train/entropy"] == pytest.approx(plain["train/entropy"], rel=0.3)
     else:
         assert (row["train/entropy"] > plain["train/entropy"]) == (kind == "top")
+
+
+def test_a_value_model_is_measured_and_saved_beside_the_model(world: World, tmp_path: Path) -> None:
+    rows = train(world, tmp_path, "algo.preset=ppo", "train.max_steps=2")
+    assert rows[0]["rollout/explained_variance"] == pytest.approx(0.0, abs=1e-6)  # it says 0 everywhere at first
+    assert all(row["train/value_loss"] > 0 for row in rows)
+    files = {file.name for file in (tmp_path / "checkpoints" / "step_000002").iterdir()}
+    assert {"model.safetensors", "companion.safetensors"} <= files
 
 
 def test_grpo_without_deviation_and_used_once_is_reinforce_bit_for_bit(world: World, tmp_path: Path) -> None:

@@ -8,7 +8,8 @@ from rlvr.types import Group, Rollout, Sample
 def to_sample(rollout: Rollout, *, weight: float = 1.0) -> Sample:
     """One row: the completion's tokens are trained, all or some, each with its advantage; sampled ids are kept as they are."""
     prompt, written = rollout.completion.prompt_ids, rollout.completion.token_ids
-    nothing, advantages, ref_logprobs = [0.0] * len(prompt), rollout.advantages, rollout.ref_logprobs
+    nothing, advantages = [0.0] * len(prompt), rollout.advantages
+    ref_logprobs, returns = rollout.ref_logprobs, rollout.returns
     assert advantages is not None
     return Sample(
         token_ids=prompt + written,
@@ -17,6 +18,7 @@ def to_sample(rollout: Rollout, *, weight: float = 1.0) -> Sample:
         advantages=nothing + advantages,
         old_logprobs=nothing + rollout.completion.logprobs,
         ref_logprobs=None if ref_logprobs is None else nothing + ref_logprobs,
+        returns=None if returns is None else nothing + returns,
     )
 
 

@@ -3,7 +3,7 @@
 A key that could have no effect is refused where it is set (``experts`` for a dense family, ``betas`` for SGD, …).
 """
 
-from rlvr.config.algorithm import GROUP_RELATIVE, PRESETS, AlgoConfig, EntropyMaskConfig, KlConfig
+from rlvr.config.algorithm import GROUP_RELATIVE, PRESETS, AlgoConfig, EntropyMaskConfig, GaeConfig, KlConfig
 from rlvr.config.data import DataConfig, Mixture, PretrainDataConfig, SourceConfig
 from rlvr.config.models import ModelConfig, PromptConfig, TokenizerConfig
 from rlvr.config.rewards import ANSWERS, ComponentConfig, LengthConfig, RewardConfig
@@ -23,6 +23,7 @@ from rlvr.config.training import (
     DocumentTrainConfig,
     EvalSection,
     FinalEvalSection,
+    LearningRates,
     RolloutConfig,
     SamplingConfig,
     TrainConfig,
@@ -44,7 +45,9 @@ __all__ = [
     "EvalSection",
     "FinalEvalSection",
     "Fraction",
+    "GaeConfig",
     "KlConfig",
+    "LearningRates",
     "LengthConfig",
     "Mixture",
     "ModelConfig",

@@ -43,6 +43,15 @@ class KlConfig(Strict):
         return {"estimator": "k1" if fields.get("where") == "reward" else "k3", **fields}
 
 
+class GaeConfig(Strict):
+    """Generalised advantage estimation from a value model."""
+
+    discount: Fraction = 1.0
+    """γ: what a reward one token later is worth."""
+    trace: Fraction = 0.95
+    """λ: 0 trusts the value of the next token alone, 1 the rewards alone."""
+
+
 class EntropyMaskConfig(Strict):
     """Train on a share of a step's tokens, chosen by the entropy of the sampling policy there; exactly one key."""
 
@@ -74,9 +83,19 @@ class AlgoConfig(Strict):
     """Policy gradient. The preset fills in the fields that are not set beside it; what it says of ratios and clipping
     holds only while they can matter (``updates_per_batch`` above 1, or ``staleness``)."""
 
-    preset: Literal["reinforce", "rloo", "grpo", "dr_grpo", "dapo", "gspo", "cispo", "reinforce++", "star", "raft"] = (
-        "reinforce"
-    )
+    preset: Literal[
+        "reinforce",
+        "rloo",
+        "grpo",
+        "dr_grpo",
+        "dapo",
+        "gspo",
+        "cispo",
+        "reinforce++",
+        "ppo",
+        "star",
+        "raft",
+    ] = "reinforce"
     advantage: Literal[
         "reward",
         "group_mean",
@@ -85,9 +104,12 @@ class AlgoConfig(Strict):
         "group_standardised",
         "batch_standardised",
         "positive",
+        "gae",
     ]
     """How much better a rollout is than expected: the reward itself; minus the group's mean, the mean of the others, or the
-    mean of all steps before; divided by the group's or after centring by the batch's deviation; or the reward if positive."""
+    mean of all steps before; divided by the group's or after centring by the batch's deviation; the reward if positive;
+    or by token, from the values of a value model (gae)."""
+    gae: GaeConfig | None = None
     drop_zero_variance: bool
     """Leave out groups whose rollouts were all rewarded alike; default: where they have no advantage anyway."""
     loss: Literal["policy_gradient", "clipped", "truncated"]
@@ -129,6 +151,8 @@ class AlgoConfig(Strict):
         if filled["loss"] != preset["loss"]:  # then what belongs to the preset's own loss is not meant
             filled = {key: value for key, value in filled.items() if key not in RATIO_FIELDS or key in fields}
         defaults: dict[str, Any] = {"drop_zero_variance": filled["advantage"] in GROUP_RELATIVE}
+        if filled["advantage"] == "gae":
+            defaults["gae"] = {}
         if isinstance(filled["loss"], str):
             defaults |= LOSS_DEFAULTS.get(filled["loss"], {})
         return {**defaults, **filled}
@@ -139,6 +163,8 @@ class AlgoConfig(Strict):
             raise ValueError(
                 "drop_zero_variance: true throws away groups that are all correct, which positive imitates"
             )
+        if self.advantage != "gae":
+            self.refuse_set(("gae",), f"for advantage {self.advantage}")
         unused = tuple(field for field in RATIO_FIELDS if field not in LOSS_DEFAULTS[self.loss])
         self.refuse_set(unused, f"for loss {self.loss}")
         if not self.off_policy and self.loss != "policy_gradient":
@@ -193,6 +219,11 @@ PRESETS: dict[str, dict[str, Any]] = {
     # REINFORCE++: standardised over the batch, not the group, arXiv:2501.03262; its KL in the reward is left out.
     "reinforce++": {
         "advantage": "batch_standardised", "loss": "clipped", "clip_low": 0.2, "clip_high": 0.2, "aggregation": "token",
+    },
+    # PPO: arXiv:1707.06347, equation 7, on advantages by arXiv:1506.02438, equation 16; four epochs.
+    "ppo": {
+        "advantage": "gae", "loss": "clipped", "clip_low": 0.2, "clip_high": 0.2, "aggregation": "token",
+        "updates_per_batch": 4,
     },
     # STaR, arXiv:2203.14465, on-policy: sample, keep the correct, imitate them.
     "star": {"advantage": "positive", "loss": "policy_gradient", "aggregation": "token"},

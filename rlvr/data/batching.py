@@ -45,6 +45,7 @@ def collate(samples: Sequence[Sample], pad_id: int, device: torch.device) -> Bat
         advantages=_padded([sample.advantages for sample in samples], length, device),
         old_logprobs=_padded([sample.old_logprobs for sample in samples], length, device),
         ref_logprobs=_padded([sample.ref_logprobs for sample in samples], length, device),
+        returns=_padded([sample.returns for sample in samples], length, device),
         weights=None if (weights == 1.0).all() else torch.from_numpy(weights).to(device),
     )
 

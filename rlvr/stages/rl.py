@@ -3,6 +3,7 @@
 from rlvr.collect import make_collector
 from rlvr.config import RlConfig
 from rlvr.evaluation import scheduled
+from rlvr.models.heads import ValueModel
 from rlvr.models.pretrained import load_model
 from rlvr.runtime.device import start
 from rlvr.runtime.run_dir import RunDirectory
@@ -22,7 +23,8 @@ def run(config: RlConfig, run: RunDirectory) -> None:
     collector = make_collector(
         model, codec, task=config.task, reward=config.reward, rollout=config.rollout, seed=config.seed
     )
-    source = Rollouts(model=model, collector=collector, config=config, run=run)
+    critic = ValueModel(model) if config.algo.advantage == "gae" else None
+    source = Rollouts(model=model, critic=critic, collector=collector, config=config, run=run)
     fit(
         Fit(
             label="rl",
@@ -31,7 +33,8 @@ def run(config: RlConfig, run: RunDirectory) -> None:
             source=source,
             config=config.train,
             run=run,
-            loss=policy_loss(config.algo, config.rollout.temperature),
+            loss=policy_loss(config.algo, config.rollout.temperature, critic),
+            companion=critic,
             describe=with_effective_samples,
             evaluate=scheduled(config, model, codec),
             limits=(

@@ -8,15 +8,16 @@ from typing import Any
 import torch
 from transformers import PreTrainedModel
 
-from rlvr.algo.advantages import ADVANTAGES, Context
+from rlvr.algo.advantages import ADVANTAGES, Context, explained_variance
 from rlvr.algo.filters import chosen, has_variance
 from rlvr.algo.masks import by_entropy
 from rlvr.algo.samples import divisor, split_groups, to_samples, trained_tokens
 from rlvr.collect import Collector, rollout_metrics, to_json
 from rlvr.config import RlConfig
 from rlvr.data.batching import to_batches
+from rlvr.models.heads import ValueModel
 from rlvr.models.weights import Weights, copy_weights, using
-from rlvr.policies import largest_gap, logprobs_of
+from rlvr.policies import largest_gap, logprobs_of, values_of
 from rlvr.runtime.device import precision
 from rlvr.runtime.files import write_jsonl
 from rlvr.runtime.run_dir import RunDirectory
@@ -33,8 +34,16 @@ class Rollouts:
     Its state beside the step: the running mean of rewards, the weights of the last ``staleness`` steps, the reference.
     """
 
-    def __init__(self, *, model: PreTrainedModel, collector: Collector, config: RlConfig, run: RunDirectory) -> None:
-        self._model, self._collector, self._config, self._run = model, collector, config, run
+    def __init__(
+        self,
+        *,
+        model: PreTrainedModel,
+        critic: ValueModel | None,
+        collector: Collector,
+        config: RlConfig,
+        run: RunDirectory,
+    ) -> None:
+        self._model, self._critic, self._collector, self._config, self._run = model, critic, collector, config, run
         self._reward_sum, self._reward_count = 0.0, 0
         self._history: dict[int, Weights] = {}  # by the number of steps done
         # The model is the one that the run starts from here: a checkpoint is loaded into it later.
@@ -51,7 +60,7 @@ class Rollouts:
         sampled = time.perf_counter()
         groups = self._collector.score(problems, completions)
         scored = time.perf_counter()
-        groups = self._estimate(self._with_reference(groups))
+        groups = self._estimate(self._with_values(self._with_reference(groups)))
         kept = chosen(groups, drop_zero_variance=algo.drop_zero_variance, imitate=algo.advantage == "positive")
         if algo.entropy_mask is not None and kept:
             kept = by_entropy(kept, algo.entropy_mask, seed=self._config.seed, step=step)
@@ -107,13 +116,22 @@ class Rollouts:
         penalised = iter(with_penalty)
         return [[next(penalised) for _ in group] for group in groups]
 
+    def _with_values(self, groups: list[Group]) -> list[Group]:
+        if self._critic is None:
+            return groups
+        budget, pad_id = self._config.train.micro_batch_tokens, self._collector.codec.pad_id
+        with self._precision():
+            completions = [rollout.completion for group in groups for rollout in group]
+            values = iter(values_of(self._critic, completions, budget=budget, pad_id=pad_id))
+        return [[replace(rollout, values=next(values)) for rollout in group] for group in groups]
+
     def _estimate(self, groups: Sequence[Group]) -> list[Group]:
         """The groups with their advantages; their rewards join the running mean."""
         mean = self._reward_sum / self._reward_count if self._reward_count else 0.0
         for group in groups:
             self._reward_sum += sum(rollout.shaped_reward for rollout in group)
             self._reward_count += len(group)
-        return ADVANTAGES[self._config.algo.advantage](groups, Context(running_mean=mean))
+        return ADVANTAGES[self._config.algo.advantage](groups, Context(running_mean=mean, gae=self._config.algo.gae))
 
     def _describe(self, groups: list[Group], kept: list[Group]) -> Metrics:
         row = rollout_metrics(groups)
@@ -122,6 +140,8 @@ class Rollouts:
         row["rollout/signal_fraction"] = sum(trained_tokens(each) for g in kept for each in g) / row["tokens/rollout"]
         if any(rollout.shaping is not None for rollout in rollouts):
             row["reward/shaping"] = sum(each.shaped_reward - each.reward for each in rollouts) / len(rollouts)
+        if self._critic is not None:
+            row["rollout/explained_variance"] = explained_variance(rollouts)
         return row
 
     def _updates(self, groups: list[Group], *, on_policy: bool) -> list[Update]:

@@ -7,6 +7,7 @@ import torch
 from transformers import PreTrainedModel
 
 from rlvr.config import AlgoConfig
+from rlvr.models.heads import ValueModel
 from rlvr.models.logprobs import token_logprobs
 from rlvr.types import Batch, LossOutput, Metrics
 
@@ -117,10 +118,11 @@ LOSSES: dict[str, TokenLoss] = {
 }
 
 
-def policy_loss(algo: AlgoConfig, temperature: float) -> Loss:
+def policy_loss(algo: AlgoConfig, temperature: float, critic: ValueModel | None = None) -> Loss:
     """The loss of a batch of rollouts, as the configuration says.
 
-    temperature: the one that rollouts were sampled at. While the policy is still the one that sampled, the largest gap
+    temperature: the one that rollouts were sampled at. critic: a value model, which learns the batch's returns by squared
+    error; it shares no weights, so the policy's gradient is the same with and without it. While the policy is still the one that sampled, the largest gap
     between their log-probabilities is measured, which must be rounding; after that the ratios are.
     """
     token_loss, level = LOSSES[algo.loss], RATIOS[algo.ratio or "token"]
@@ -143,6 +145,11 @@ def policy_loss(algo: AlgoConfig, temperature: float) -> Loss:
             sums["train/kl_ref"] = KL_ESTIMATORS["k3"](distance.detach()).sum()
             if kl is not None:
                 losses = losses + kl.coefficient * KL_ESTIMATORS[kl.estimator](distance)
+        if critic is not None:
+            assert batch.returns is not None
+            errors = (critic(batch) - batch.returns[batch.loss_mask]).square() / 2
+            sums["train/value_loss"] = errors.detach().sum()
+            losses = losses + errors
         if batch.weights is not None:
             losses = losses * batch.weights[rows]
         if batch.on_policy:

@@ -35,14 +35,15 @@ def groups(rewards=REWARDS):
         problem = Problem(task="t", split="train", index=0, question="q", answer="a")
         return Rollout(
             problem=problem, prompt="", completion=completion, text="", mode="", rewards={}, reasons={}, reward=reward,
-            correct=reward > 0, ref_logprobs=[value - 0.1 for value in logprobs],
+            correct=reward > 0, ref_logprobs=[value - 0.1 for value in logprobs], values=[0.4] * length,
         )  # fmt: skip
 
     return [[rollout(4 * i + j, reward) for j, reward in enumerate(row)] for i, row in enumerate(rewards)]
 
 
 def samples_of(algo):
-    return to_samples(ADVANTAGES[algo.advantage](groups(), Context(running_mean=0.3)), algo.aggregation)
+    context = Context(running_mean=0.3, gae=algo.gae)
+    return to_samples(ADVANTAGES[algo.advantage](groups(), context), algo.aggregation)
 
 
 def gradient(loss, batches, divisor=None):
