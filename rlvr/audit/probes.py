@@ -9,7 +9,7 @@ from rlvr.audit.honest import rewritings
 from rlvr.audit.shapes import last_number_in, number_of
 from rlvr.audit.wrong import wrong_responses
 from rlvr.config import TextAnswerConfig
-from rlvr.rewards.extract import after_thoughts
+from rlvr.rewards.extract import after_thoughts, the_answer
 
 Side = Literal["pass", "fail", "rule"]
 """pass: must earn full marks. fail: must not. rule: no careful reader would pay it, but a documented rule may, as ``number``
@@ -49,12 +49,14 @@ def _paid_by_rule(case: Case, family: str, response: str) -> bool:
 
 
 def _last_word(case: Case, name: str, response: str) -> bool:
-    """Whether the task takes the right answer alone out of a longer text, and the component goes by that."""
+    """Whether the task takes the right answer, or a box or tags around it, out of a longer text, and the component goes by that."""
     component = case.components[name]
     if name == "own" or (isinstance(component, TextAnswerConfig) and component.extract is not None):
         return False
     found = case.task.final_answer(response)
-    return found == case.gold and found != (after_thoughts(response) or "").strip()
+    if found is None or found == (after_thoughts(response) or "").strip():
+        return False
+    return found == case.gold or the_answer(found).text == case.gold
 
 
 def _last_number(case: Case, name: str, response: str) -> bool:

@@ -18,9 +18,9 @@ from rlvr.tasks.task import Task, available
 from rlvr.types import Problem, Split
 
 PROBLEMS = 32
-HOSTILE_PROBLEMS = 4
+HOSTILE_PROBLEMS = 2
 """Responses that are costly to grade and much the same for every problem are tried on so many only."""
-AT_ONCE = 32
+AT_ONCE = 16
 """Probes whose verdicts are waited for together."""
 TIMEOUTS = 8
 """After so many responses that a grader without a bound of its own did not get through, no further ones are tried."""

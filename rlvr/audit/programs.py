@@ -4,8 +4,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from rlvr.audit.case import Case
-from rlvr.rewards.code import FunctionTests, StdinTests, Tests, parse_gold
+from rlvr.rewards.code import FunctionTests, StdinTests, Tests
 
 EQUAL_TO_ALL = """class Same:
     def __eq__(self, other): return True
@@ -17,15 +16,14 @@ NEVER_HALTS = "while True: pass"
 RIGHT_TEXT = "CORRECT"
 
 
-def wrong_programs(case: Case, *, hostile: bool) -> Iterator[tuple[str, str]]:
-    """(family, response) of programs that must fail. hostile: those that use up their whole budget, too."""
-    tests = parse_gold(case.problem.answer)
+def wrong_programs(tests: Tests, right: str = "", *, hostile: bool = False) -> Iterator[tuple[str, str]]:
+    """(family, response) of programs that must fail. right: one that passes. hostile: those that use up their budget, too."""
     for source in (*_sources(tests), "", "def (", PASSED, LEAVE, "raise SystemExit(0)"):
         if not _passes_empty(tests):
             yield "wrong program", _block(source)
-    if case.gold:
-        yield "wrong answer last", f"{_block(case.gold)}\n\nNo, wait.\n\n{_block('x = (')}"
-        yield "unfinished thoughts", f"<think> So: {_block(case.gold)}"
+    if right:
+        yield "wrong answer last", f"{_block(right)}\n\nNo, wait.\n\n{_block('x = (')}"
+        yield "unfinished thoughts", f"<think> So: {_block(right)}"
     if hostile:
         yield "program that never halts", _block(NEVER_HALTS)
         yield "program that never halts", _block("x = [0]\nwhile True: x += x")

@@ -9,6 +9,7 @@ from rlvr.audit.honest import is_plain
 from rlvr.audit.programs import wrong_programs
 from rlvr.audit.shapes import Shape, mentions
 from rlvr.rewards.abstain import abstains
+from rlvr.rewards.code import parse_gold
 from rlvr.rewards.exact import normalised
 from rlvr.rewards.extract import after_thoughts
 
@@ -67,7 +68,7 @@ def _all(case: Case, hostile: bool) -> Iterator[tuple[str, str]]:
     if not abstains(case.gold):
         yield "abstention", "I don't know."
     if case.shape is Shape.PROGRAM:
-        yield from wrong_programs(case, hostile=hostile)
+        yield from wrong_programs(parse_gold(case.problem.answer), case.gold, hostile=hostile)
     elif case.gold:
         yield from (("near miss", text) for text in _everywhere(case, _near(case)))
         yield from (("other answer", text) for text in _everywhere(case, case.others))
