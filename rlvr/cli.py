@@ -108,7 +108,7 @@ def check(config: ConfigFile, settings: SetOption = None, json: JsonOption = Fal
 @app.command()
 def audit(
     config: Annotated[
-        Path | None, typer.Argument(metavar="[CONFIG.yaml]", help="The configuration whose reward is audited.")
+        Path | None, typer.Argument(metavar="CONFIG.yaml", help="The configuration whose reward is audited.")
     ] = None,
     run: Annotated[
         Path | None,

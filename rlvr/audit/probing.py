@@ -20,7 +20,7 @@ from rlvr.types import Problem, Split
 PROBLEMS = 32
 HOSTILE_PROBLEMS = 2
 """Responses that are costly to grade and much the same for every problem are tried on so many only."""
-AT_ONCE = 16
+AT_ONCE = 8
 """Probes whose verdicts are waited for together."""
 TIMEOUTS = 8
 """After so many responses that a grader without a bound of its own did not get through, no further ones are tried."""
@@ -83,7 +83,8 @@ class Family:
 class AuditResult:
     """An audit. fp: share of the responses that must not be paid as right that are. fn: of those that must be, refused.
 
-    by_rule: paid although no careful reader would, as a documented rule of a component or of the task says.
+    by_rule: how many hedges were paid although no careful reader would, as a documented rule of a component or of the
+    task says; they count for neither rate.
     offenders: one example of each of the worst families. stopped: graders timed out so often that it was ended early.
     """
 
@@ -93,7 +94,7 @@ class AuditResult:
     reward: dict[str, Any]
     fp: Rate
     fn: Rate
-    by_rule: Rate
+    by_rule: int
     families: tuple[Family, ...]
     offenders: tuple[Outcome, ...]
     stopped: bool
@@ -107,7 +108,7 @@ class AuditResult:
             "reward": self.reward,
             **self.fp.to_json("fp"),
             **self.fn.to_json("fn"),
-            **self.by_rule.to_json("by_rule"),
+            "by_rule": self.by_rule,
             "errors": sum(family.errors for family in self.families),
             "timeouts": sum(family.timeouts for family in self.families),
             "stopped": self.stopped,
@@ -133,7 +134,7 @@ def audit(config: StageConfig, *, problems: int = PROBLEMS) -> AuditResult:
         reward=reward.model_dump(exclude_none=True),
         fp=_rate(outcomes, "fail"),
         fn=_rate(outcomes, "pass"),
-        by_rule=_rate(outcomes, "rule"),
+        by_rule=sum(outcome.side == "rule" for outcome in outcomes),
         families=tuple(_families(outcomes)),
         offenders=tuple(_offenders(outcomes)),
         stopped=stopped,

@@ -296,10 +296,16 @@ def _components(rollouts: Sequence[Regraded], noise: bool) -> dict[str, Counter[
     noise: the recorded rewards of what checks the answer are then not the true ones, and only their reasons count.
     """
     moves: dict[str, Counter[str]] = {}
+    recorded = {name for each in rollouts for name in each.was}
+    present = {name for each in rollouts for name in each.now}
+    gone, new = recorded - present, present - recorded
     for each in rollouts:
         for name in dict.fromkeys([*each.was, *each.now]):
             was, now = each.was.get(name), each.now.get(name)
             counts = moves.setdefault(name, Counter(changed=0))
+            if name in gone or name in new:
+                counts["recorded only" if name in gone else "present only"] += 1
+                continue
             before, after = was[1] if was else "absent", now[1] if now else "absent"
             same_reward = was is not None and now is not None and abs(was[0] - now[0]) <= SAME
             if before != after and "unknown" not in (before, after):

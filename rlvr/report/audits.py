@@ -17,7 +17,6 @@ EXAMPLE = 100
 MEANINGS = {
     "fail": "wrong answers that are paid (fp)",
     "pass": "right answers that are refused (fn)",
-    "rule": "hedges that a documented rule pays",
 }
 
 
@@ -28,11 +27,11 @@ def audit_view(result: AuditResult) -> RenderableType:
         parts.append(Text(f"without a mistake: {', '.join(clean)}"))
     if result.stopped:
         parts.append(Text("\nended early: the reward's function timed out too often; the rates are of what was tried"))
-    if result.by_rule.wrong:
+    if result.by_rule:
         parts.append(
             Text(
-                "\nWhat a documented rule pays counts for neither rate: a component that takes the last number, or a task that "
-                "takes the last word, pays a hedge that ends in the right one. reward: math refuses hedges."
+                f"\n{result.by_rule} hedges were paid by a documented rule and count for neither rate: what takes the last number, or the "
+                "last word, pays a hedge that ends in the right one. reward: math refuses hedges."
             )
         )
     if result.offenders:
@@ -41,18 +40,18 @@ def audit_view(result: AuditResult) -> RenderableType:
 
 
 def _table(result: AuditResult) -> Table:
-    names = ", ".join(name for name in result.reward if name != "noise")
+    own = result.reward.get("own", {})
+    names = ", ".join(f"own ({own['file']}: {own['function']})" if name == "own" else name for name in result.reward)
     title = f"audit of {names} on {result.problems} problems of {result.task} ({result.split})"
     table = Table(title=Text(printable(title)), title_justify="left")
     for column in ("", "probes", "mistakes", "rate (95 % interval)", "errors", "timeouts"):
         table.add_column(column, justify="left" if not column else "right")
-    for side, whole in (("fail", result.fp), ("pass", result.fn), ("rule", result.by_rule)):
+    for side, whole in (("fail", result.fp), ("pass", result.fn)):
         families = [family for family in result.families if family.side == side]
-        if families or side != "rule":
-            errors, timeouts = (sum(getattr(f, what) for f in families) for what in ("errors", "timeouts"))
-            table.add_row(Text(MEANINGS[side], style="bold"), *_cells(whole), str(errors), str(timeouts))
+        errors, timeouts = sum(family.errors for family in families), sum(family.timeouts for family in families)
+        table.add_row(Text(MEANINGS[side], style="bold"), *_cells(whole), str(errors), str(timeouts))
         for family in families:
-            if side != "rule" and _has_mistakes(family):
+            if _has_mistakes(family):
                 table.add_row(f"  {family.name}", *_cells(family.rate), str(family.errors), str(family.timeouts))
     return table
 
