@@ -201,10 +201,9 @@ def _train(stage: str, file: Path, run: Path | None, settings: list[str] | None,
     config: Any = _prepare(stage, file, settings, dry_run)
     if config is None:
         return
-    from rlvr.preflight import inputs
     from rlvr.runtime.run_dir import open_run
 
-    with open_run(run or default_run(file), config, inputs(config), fresh=fresh) as directory:
+    with open_run(run or default_run(file), config, _inputs(config), fresh=fresh) as directory:
         if directory.finished(config.train.max_steps):
             _say(f"{directory.path} is finished ({config.train.max_steps} steps); --fresh starts anew")
         else:
@@ -224,10 +223,9 @@ def _evaluate(
     config: Any = _prepare("eval", file, settings, dry_run, json=as_json)
     if config is None:
         return
-    from rlvr.preflight import inputs
     from rlvr.runtime.run_dir import open_run
 
-    with open_run(run or default_run(file), config, inputs(config), fresh=fresh) as directory:
+    with open_run(run or default_run(file), config, _inputs(config), fresh=fresh) as directory:
         result = directory.path / "eval.json"
         if result.exists():
             _say(f"{directory.path} is finished; --fresh evaluates anew")
@@ -244,6 +242,17 @@ def _evaluate(
 
         console().print(comparison([open_finished(directory.path)]))
         print(directory.path)
+
+
+def _inputs(config: Any) -> dict[str, str]:
+    """The SHA-256 of every file that the run learns or starts from; of a function of the user's it is said too."""
+    from rlvr.preflight import inputs
+
+    found = inputs(config)
+    own = config.reward.own
+    if own is not None:
+        _say(f"reward.own: {own.function} of {own.file} (sha256 {found[own.file]})")
+    return found
 
 
 def default_run(file: Path) -> Path:

@@ -15,6 +15,7 @@ from rlvr.config import (
     NoiseConfig,
     OwnConfig,
     PretrainConfig,
+    RewardConfig,
     RlConfig,
     SftConfig,
     StageConfig,
@@ -27,6 +28,7 @@ from rlvr.errors import RlvrError
 from rlvr.gold import check_gold
 from rlvr.models.location import count_parameters, locate
 from rlvr.models.vocabulary import THINK, parameter_count, vocabulary, vocabulary_size
+from rlvr.rewards.code import sandbox_warning
 from rlvr.tasks import make_task
 from rlvr.tasks.task import Task, available
 from rlvr.types import Split
@@ -73,6 +75,9 @@ def _warnings(config: StageConfig) -> list[str]:
     train: TrainConfig | None = getattr(config, "train", None)
     if train is not None and train.warmup_steps >= train.max_steps:
         found.append(f"training ends in its warm-up: {train.max_steps} of {train.warmup_steps} steps")
+    reward: RewardConfig | None = getattr(config, "reward", None)
+    if reward is not None and reward.code is not None and (fallback := sandbox_warning()) is not None:
+        found.append(fallback)
     if isinstance(config, RlConfig) and config.rollout.min_new_tokens:
         found.append(
             "rollout.min_new_tokens rules out ends that the policy would write: such tokens train it off-policy"

@@ -105,7 +105,9 @@ class Rollout:
     rewards: each component's reward by name, unweighted; those that do not apply are absent. reasons: why, by name.
     reward: the weighted sum, which training goes by. oracle: the same without the noise that an experiment may add.
     correct: every answer component truly gave full marks.
-    advantage: how much better than its group it is, in reward units or as the estimator says; None until estimated.
+    shaping: further reward at single tokens, aligned with the completion's; None for none.
+    advantages: how much better each of the completion's tokens is than expected, in reward units or as the estimator
+        says; None until estimated.
     """
 
     problem: Problem
@@ -118,12 +120,23 @@ class Rollout:
     reward: float
     oracle: float
     correct: bool
-    advantage: float | None = None
+    shaping: list[float] | None = None
+    advantages: list[float] | None = None
 
     @property
     def length(self) -> int:
         """Number of tokens the model wrote."""
         return len(self.completion.token_ids)
+
+    @property
+    def shaped_reward(self) -> float:
+        """The reward with what was added at its tokens."""
+        return self.reward if self.shaping is None else self.reward + sum(self.shaping)
+
+    @property
+    def advantage(self) -> float | None:
+        """The mean advantage of its tokens."""
+        return None if self.advantages is None else sum(self.advantages) / len(self.advantages)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,10 +146,12 @@ class Sample:
     A rollout of prompt P and completion A with advantage a becomes
     ``token_ids=P+A, loss_mask=[False]*len(P)+[True]*len(A), advantages=[0.0]*len(P)+[a]*len(A),
     old_logprobs=[0.0]*len(P)+logprobs_A``. Documents have neither advantages nor old_logprobs.
+    weight: what the loss of each of its tokens is multiplied by.
     """
 
     token_ids: list[int]
     loss_mask: list[bool]
+    weight: float = 1.0
     advantages: list[float] | None = None
     old_logprobs: list[float] | None = None
 
@@ -148,6 +163,8 @@ class Batch:
     input_ids: (B, L) int64. attention_mask: (B, L) bool, True on real tokens; None when no row is padded.
     loss_mask: (B, L) bool, True on tokens to predict, never in column 0.
     advantages, old_logprobs: (B, L) float32, or None for documents.
+    weights: (B,) float32, what the losses of a row's tokens are multiplied by; None where all are 1.
+    on_policy: the weights that are trained are still those that the rollouts were sampled from.
     """
 
     input_ids: torch.Tensor
@@ -155,22 +172,35 @@ class Batch:
     loss_mask: torch.Tensor
     advantages: torch.Tensor | None
     old_logprobs: torch.Tensor | None
+    weights: torch.Tensor | None = None
+    on_policy: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class Update:
+    """What one optimizer update learns from: at least one batch.
+
+    divisor: what the sum of all batches' losses is divided by; None means the count of their trained tokens.
+    """
+
+    batches: list[Batch]
+    divisor: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class StepData:
-    """What one update learns from, and what there is to say about it. No batches: the step changes nothing."""
+    """What one step learns from, and what there is to say about it. No updates: the step changes nothing."""
 
-    batches: list[Batch]
+    updates: list[Update]
     metrics: Metrics
 
 
 @dataclass(frozen=True, kw_only=True)
 class LossOutput:
-    """A loss as a SUM over the batch's trained tokens; the loop divides by the global count, once.
+    """A loss as a SUM over the batch's trained tokens; the loop divides by the update's divisor, once.
 
     loss_sum: () float32, carries the gradient.
-    sums: detached () tensors to be added over batches and divided by the same count, by metric name.
+    sums: detached () tensors to be added over batches and divided by the count of trained tokens, by metric name.
     maxima: detached () tensors of which the largest over batches is kept, by metric name.
     """
 

@@ -6,6 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from rlvr.config import (
+    PRESETS,
     AlgoConfig,
     DataConfig,
     EvalConfig,
@@ -310,7 +311,7 @@ def test_a_wrong_value_given_with_set_is_not_blamed_on_a_line_of_the_file(tmp_pa
         pytest.param(
             "group_size: 4",
             "group_size: 1",
-            "run.yaml: rollout.group_size 1 with algo.advantage mean_centred makes every advantage 0; allowed: >= 2",
+            "run.yaml: rollout.group_size 1 with algo.advantage group_mean makes every advantage 0; allowed: >= 2",
             id="keys that do not go together",
         ),
     ],
@@ -456,6 +457,10 @@ TEXT = [{"text": "a.txt"}]
         ),
         (EvalConfig, {"model": "m", "data": {"sources": TEXT}, "rollout": {"max_new_tokens": 9}}, "rollout"),
         (EvalConfig, {"model": "m", "data": {"sources": TEXT}, "eval": {"split": "train"}}, "split"),
+        (AlgoConfig, {"clip_low": 0.2}, "clip_low"),
+        (AlgoConfig, {"preset": "grpo", "loss": "clipped"}, "loss clipped"),
+        (AlgoConfig, {"preset": "cispo", "clip_high": 0.3}, "clip_high"),
+        (AlgoConfig, {"updates_per_batch": 2, "ratio": "token"}, "ratio"),
     ],
 )
 def test_a_key_without_effect_is_refused(section: type, fields: dict, key: str) -> None:
@@ -483,7 +488,8 @@ def test_a_key_without_effect_is_refused(section: type, fields: dict, key: str) 
         (DataConfig, {"mixture": {"direct": -1.0}}, "greater than or equal to 0"),
         (SamplingConfig, {"min_new_tokens": 9, "max_new_tokens": 8}, "min_new_tokens 9 exceeds max_new_tokens 8"),
         (SamplingConfig, {"temperature": 0.0}, "greater than 0"),
-        (AlgoConfig, {"preset": "star", "drop_zero_variance": True}, "which correct_only imitates"),
+        (AlgoConfig, {"updates_per_batch": 3, "parts": 2}, "updates_per_batch 3 must be a multiple of parts 2"),
+        (AlgoConfig, {"preset": "star", "drop_zero_variance": True}, "which positive imitates"),
         (TrainConfig, {**STEPS, "betas": [0.9, 1.0]}, "less than 1"),
         (PretrainConfig, {"model": DIALS, "data": {"mixture": DIRECT}, "train": STEPS}, "data.mixture needs a task"),
         (EvalConfig, {"model": "m"}, "there is nothing to evaluate"),
@@ -495,18 +501,42 @@ def test_what_cannot_work_is_refused(section: type, fields: dict, message: str) 
         section.model_validate(fields)
 
 
+@pytest.mark.parametrize("preset", PRESETS)
+def test_a_preset_fills_the_fields(preset: str) -> None:
+    algo = AlgoConfig.model_validate({"preset": preset, "updates_per_batch": 4})
+    assert {key: getattr(algo, key) for key in PRESETS[preset] if key != "parts"} == {
+        key: value for key, value in PRESETS[preset].items() if key != "parts"
+    }
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize("beside", [{}, {"updates_per_batch": 4}, {"updates_per_batch": 1}])
+def test_a_resolved_preset_loads_again(preset: str, beside: dict) -> None:
+    algo = AlgoConfig.model_validate({"preset": preset, **beside})
+    assert AlgoConfig.model_validate(algo.model_dump(exclude_none=True)) == algo
+
+
+def test_while_a_batch_is_used_once_a_preset_clips_nothing() -> None:
+    algo = AlgoConfig.model_validate({"preset": "grpo"})
+    assert (algo.loss, algo.ratio, algo.clip_low, algo.clip_high) == ("policy_gradient", None, None, None)
+
+
+def test_another_loss_beside_a_preset_has_its_own_defaults() -> None:
+    algo = AlgoConfig.model_validate({"preset": "gspo", "loss": "truncated"})
+    assert (algo.ratio, algo.cap, algo.clip_low, algo.clip_high) == ("token", 2.0, None, None)
+
+
 @pytest.mark.parametrize(
-    ("preset", "advantage", "drop"),
-    [("reinforce", "mean_centred", True), ("grpo", "standardised", True), ("star", "correct_only", False)],
+    ("advantage", "drop"),
+    [("group_standardised", True), ("leave_one_out", True), ("reward", False), ("positive", False)],
 )
-def test_a_preset_fills_the_fields(preset: str, advantage: str, drop: bool) -> None:
-    algo = AlgoConfig.model_validate({"preset": preset})
-    assert (algo.advantage, algo.drop_zero_variance) == (advantage, drop)
+def test_groups_without_variance_are_dropped_where_they_have_no_advantage(advantage: str, drop: bool) -> None:
+    assert AlgoConfig.model_validate({"advantage": advantage}).drop_zero_variance is drop
 
 
 def test_a_field_set_beside_a_preset_wins() -> None:
     algo = AlgoConfig.model_validate({"preset": "grpo", "drop_zero_variance": False})
-    assert (algo.advantage, algo.drop_zero_variance) == ("standardised", False)
+    assert (algo.advantage, algo.drop_zero_variance) == ("group_standardised", False)
 
 
 def test_one_rollout_a_group_is_enough_to_imitate(tmp_path: Path) -> None:

@@ -1,42 +1,103 @@
-"""How much better a rollout is than its group: one pure function an estimator, by name in one table."""
+"""How much better a rollout, or a token of it, is than expected: one pure function an estimator, by name in one table."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from statistics import fmean
 
-Estimator = Callable[[Sequence[float]], list[float]]
+from rlvr.types import Group
 
 _SMALL = 1e-6
+"""Added to a deviation that is divided by."""
 
 
-def mean_centred(rewards: Sequence[float]) -> list[float]:
+def group_mean(rewards: Sequence[float]) -> list[float]:
     """Reward minus the group's mean (Dr. GRPO, arXiv:2503.20783, section 3.2).
 
     rewards: one scalar per rollout of the same problem, length G. Returns G advantages in reward units, sum zero.
 
-    >>> mean_centred([1.0, 0.0, 0.0, 0.0])
+    >>> group_mean([1.0, 0.0, 0.0, 0.0])
     [0.75, -0.25, -0.25, -0.25]
     """
     mean = fmean(rewards)
     return [reward - mean for reward in rewards]
 
 
-def standardised(rewards: Sequence[float]) -> list[float]:
-    """Mean-centred and divided by the group's standard deviation (GRPO, arXiv:2402.03300, section 4.1.2).
+def leave_one_out(rewards: Sequence[float]) -> list[float]:
+    """Reward minus the mean of the group's other rewards (RLOO, arXiv:2402.14740, section 2.2; Kool et al. 2019).
 
-    The deviation is the sample's (G - 1), as in the widely used implementations; 1e-6 is added to it. Dimensionless.
+    That is G / (G - 1) times the group-mean advantage, and its baseline does not depend on the rollout itself.
+
+    >>> leave_one_out([1.0, 0.0, 0.0])
+    [1.0, -0.5, -0.5]
     """
-    centred = mean_centred(rewards)
+    total, others = sum(rewards), max(1, len(rewards) - 1)
+    return [reward - (total - reward) / others for reward in rewards]
+
+
+def standardised(rewards: Sequence[float]) -> list[float]:
+    """Mean-centred and divided by the standard deviation (GRPO, arXiv:2402.03300, section 4.1.2, over a group).
+
+    The deviation is the sample's (n - 1), as in the widely used implementations; 1e-6 is added to it. Dimensionless.
+    """
+    centred = group_mean(rewards)
     deviation = (sum(value * value for value in centred) / max(1, len(centred) - 1)) ** 0.5
     return [value / (deviation + _SMALL) for value in centred]
 
 
-def correct_only(rewards: Sequence[float]) -> list[float]:
-    """The reward where it is positive, else 0: imitate what was rewarded (STaR, arXiv:2203.14465; RAFT)."""
+def positive(rewards: Sequence[float]) -> list[float]:
+    """The reward where it is positive, else 0: imitate what was rewarded (STaR, arXiv:2203.14465; RAFT, arXiv:2304.06767)."""
     return [max(0.0, reward) for reward in rewards]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Context:
+    """What an estimator may know beside the step's own groups. running_mean: of the rewards of all steps before; 0 at first."""
+
+    running_mean: float = 0.0
+
+
+Estimator = Callable[[Sequence[Group], Context], list[Group]]
+"""Groups to the same groups with each rollout's advantages, one a token."""
+
+
+def _reward(groups: Sequence[Group], _context: Context) -> list[Group]:
+    """The reward itself: no baseline (Williams 1992)."""
+    return [_spread(group, [rollout.shaped_reward for rollout in group]) for group in groups]
+
+
+def _running_mean(groups: Sequence[Group], context: Context) -> list[Group]:
+    """Reward minus the mean of all steps before (the moving average of arXiv:2402.14740, section 2.2)."""
+    mean = context.running_mean
+    return [_spread(group, [rollout.shaped_reward - mean for rollout in group]) for group in groups]
+
+
+def _batch_standardised(groups: Sequence[Group], _context: Context) -> list[Group]:
+    """Standardised over all of the step's rollouts (REINFORCE++, arXiv:2501.03262)."""
+    values = iter(standardised([rollout.shaped_reward for group in groups for rollout in group]))
+    return [_spread(group, [next(values) for _ in group]) for group in groups]
+
+
+def _by_group(estimate: Callable[[Sequence[float]], list[float]]) -> Estimator:
+    """An estimator that looks at the rewards of one group at a time."""
+
+    def estimator(groups: Sequence[Group], _context: Context) -> list[Group]:
+        return [_spread(group, estimate([rollout.shaped_reward for rollout in group])) for group in groups]
+
+    return estimator
+
+
+def _spread(group: Group, advantages: Sequence[float]) -> Group:
+    """The rollouts with one advantage each, the same for all of its tokens."""
+    pairs = zip(group, advantages, strict=True)
+    return [replace(rollout, advantages=[advantage] * rollout.length) for rollout, advantage in pairs]
+
+
 ADVANTAGES: dict[str, Estimator] = {
-    "mean_centred": mean_centred,
-    "standardised": standardised,
-    "correct_only": correct_only,
+    "reward": _reward,
+    "group_mean": _by_group(group_mean),
+    "leave_one_out": _by_group(leave_one_out),
+    "running_mean": _running_mean,
+    "group_standardised": _by_group(standardised),
+    "batch_standardised": _batch_standardised,
+    "positive": _by_group(positive),
 }

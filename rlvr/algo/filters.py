@@ -4,7 +4,7 @@ from rlvr.types import Group
 
 
 def has_variance(group: Group) -> bool:
-    """Whether the rollouts of a group were rewarded differently; else mean-centred advantages are all zero."""
+    """Whether the rollouts of a group were rewarded differently; else their advantages within the group are all zero."""
     return any(rollout.reward != group[0].reward for rollout in group)
 
 

@@ -1,25 +1,41 @@
-"""Scored rollouts to rows of training data."""
+"""Scored rollouts to rows of training data, and what a sum of their losses is divided by."""
 
-from dataclasses import replace
+from collections.abc import Sequence
 
-from rlvr.algo.advantages import Estimator
 from rlvr.types import Group, Rollout, Sample
 
 
-def with_advantages(group: Group, estimator: Estimator) -> Group:
-    """The group's rollouts with their advantages filled in."""
-    advantages = estimator([rollout.reward for rollout in group])
-    return [replace(rollout, advantage=advantage) for rollout, advantage in zip(group, advantages, strict=True)]
-
-
-def to_sample(rollout: Rollout) -> Sample:
-    """One row: the completion's tokens are trained, each with the rollout's advantage; sampled ids are kept as they are."""
+def to_sample(rollout: Rollout, *, weight: float = 1.0) -> Sample:
+    """One row: the completion's tokens are trained, each with its advantage; sampled ids are kept as they are."""
     prompt, written = rollout.completion.prompt_ids, rollout.completion.token_ids
-    nothing, advantage = [0.0] * len(prompt), rollout.advantage
-    assert advantage is not None
+    nothing, advantages = [0.0] * len(prompt), rollout.advantages
+    assert advantages is not None
     return Sample(
         token_ids=prompt + written,
         loss_mask=[False] * len(prompt) + [True] * len(written),
-        advantages=nothing + [advantage] * len(written),
+        weight=weight,
+        advantages=nothing + advantages,
         old_logprobs=nothing + rollout.completion.logprobs,
     )
+
+
+def to_samples(groups: Sequence[Group], aggregation: str) -> list[Sample]:
+    """A row for each rollout. By ``sequence`` a token's loss weighs one over the tokens of its row, else 1."""
+    rollouts = [rollout for group in groups for rollout in group]
+    return [to_sample(each, weight=1.0 / each.length if aggregation == "sequence" else 1.0) for each in rollouts]
+
+
+def divisor(samples: Sequence[Sample], aggregation: str, max_new_tokens: int) -> float:
+    """What the weighted sum of all tokens' losses is divided by.
+
+    token: their count (DAPO, arXiv:2503.14476, section 3.3). sequence: the count of rollouts (GRPO, arXiv:2402.03300,
+    equation 3). constant: that times the most tokens a rollout may have (Dr. GRPO, arXiv:2503.20783, section 3.2).
+    """
+    if aggregation == "token":
+        return sum(sum(sample.loss_mask) for sample in samples)
+    return len(samples) * (max_new_tokens if aggregation == "constant" else 1)
+
+
+def split_groups(groups: Sequence[Group], parts: int) -> list[list[Group]]:
+    """The groups dealt out in turn, each whole, into at most so many parts; none is empty."""
+    return [list(part) for i in range(parts) if (part := groups[i::parts])]

@@ -105,7 +105,7 @@ def _wrapped(case: Case) -> Iterator[Rewriting]:
     bare = frozenset({"auto", "whole", "last_number"})
     if number_of(gold) is not None and "frac" not in gold:
         sentence = f"That makes {gold} apples in all."
-        yield Rewriting("words around", sentence, sentence, frozenset({"number"}), bare)
+        yield Rewriting("words around", sentence, sentence, frozenset({"number"}), bare - {"whole"})
     if not gold.endswith("."):
         yield Rewriting(
             "full stop", case.write(f"{gold}."), f"{gold}.", TEXTS - {"regex"}, boxed | bare - {"last_number"}

@@ -13,7 +13,10 @@ from rlvr.rewards.extract import after_thoughts, the_answer
 
 Side = Literal["pass", "fail", "rule"]
 """pass: must earn full marks. fail: must not. rule: no careful reader would pay it, but a documented rule may, as ``number``
-pays the last number of "41 or 42" and a task the last word; if it does, that is shown and counts for neither rate."""
+pays the last number of an unmarked "41 or 42" and a task the last word; if it does, that is shown and counts for neither rate."""
+
+MARKS = ("\\boxed", "<answer>", "####", "nswer", "$")
+"""With one of these the answer is marked."""
 
 SAYING_BOTH = frozenset(
     {"hedge", "candidates", "false chain", "question restated", "unfinished thoughts", "thoughts alone"}
@@ -60,8 +63,10 @@ def _last_word(case: Case, name: str, response: str) -> bool:
 
 
 def _last_number(case: Case, name: str, response: str) -> bool:
-    """Whether a component takes the last number, and that is the right one."""
-    if name != "number" and style_of(case.components[name]) != "last_number":
+    """Whether a component takes the last number (``number`` does where no answer is marked), and that is the right one."""
+    style = style_of(case.components[name])
+    unmarked = name == "number" and style == "auto" and not any(mark in response for mark in MARKS)
+    if not unmarked and style != "last_number":
         return False
     last = last_number_in(response)
     return last is not None and number_of(last) is not None and number_of(last) == number_of(case.gold)

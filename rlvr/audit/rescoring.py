@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from statistics import fmean
 from typing import Any
 
-from rlvr.algo.advantages import ADVANTAGES
+from rlvr.audit.estimates import advantages
 from rlvr.audit.probing import tolerant
 from rlvr.audit.rates import Rate, rate, shortened
 from rlvr.config import ANSWERS, RewardConfig, RlConfig, StageConfig
@@ -159,11 +159,12 @@ def rescore(
     task, reward = make_task(task_config, made_by.seed), tolerant(used)
     noise = made_by.reward.noise is not None if isinstance(made_by, RlConfig) else False
     found: dict[int, list[Regraded]] = {}
+    every: list[Regraded] = []
     with Scorer(reward) as scorer:
         for step, rows in rollouts:
             graded = list(_regraded(run, step, rows, task, reward, scorer))
-            found[step] = list(_with_advantages(graded, estimator(made_by)))
-    every = [each for graded in found.values() for each in graded]
+            found[step] = list(_with_advantages(graded, made_by, every))
+            every += found[step]
     if not every:
         raise RlvrError(run, "has no saved rollouts", remedy="give the directory of an rl or eval run")
     reasons = [reason for each in every for name, (_, reason) in each.now.items() if name != "code"]
@@ -181,11 +182,6 @@ def rescore(
         without_metadata=sum(not each.has_metadata for each in every),
         offenders=tuple(_offenders(every)),
     )
-
-
-def estimator(config: StageConfig) -> Callable[[Sequence[float]], list[float]] | None:
-    """How a run compares the rewards of a group; None if it does not."""
-    return ADVANTAGES[config.algo.advantage] if isinstance(config, RlConfig) else None
 
 
 def _regraded(
@@ -239,17 +235,25 @@ def _compared(step: int, row: dict[str, Any], verdicts: Verdicts, reward: Reward
     )
 
 
-def _with_advantages(
-    graded: Sequence[Regraded], estimate: Callable[[Sequence[float]], list[float]] | None
-) -> Iterator[Regraded]:
-    """The rollouts of a step with their advantages by what they were paid and by what they are paid now."""
-    if estimate is None:
+def _with_advantages(graded: Sequence[Regraded], config: StageConfig, before: Sequence[Regraded]) -> Iterator[Regraded]:
+    """The rollouts of a step with their advantages by what they were paid and by what they are paid now.
+
+    before: the rollouts of the saved steps before, whose mean reward an estimator may take for a baseline.
+    """
+    if not isinstance(config, RlConfig):
         yield from graded
         return
-    for group in _groups(graded):
-        was, now = estimate([each.was_paid for each in group]), estimate([each.now_paid for each in group])
-        for each, before, after in zip(group, was, now, strict=True):
-            yield replace(each, was_advantage=before, now_advantage=after)
+    groups = _groups(graded)
+    was = advantages(config, [[each.was_paid for each in group] for group in groups], _mean(e.was_paid for e in before))
+    now = advantages(config, [[each.now_paid for each in group] for group in groups], _mean(e.now_paid for e in before))
+    for group, was_group, now_group in zip(groups, was, now, strict=True):
+        for each, was_advantage, now_advantage in zip(group, was_group, now_group, strict=True):
+            yield replace(each, was_advantage=was_advantage, now_advantage=now_advantage)
+
+
+def _mean(values: Iterable[float]) -> float:
+    listed = list(values)
+    return fmean(listed) if listed else 0.0
 
 
 def _groups(rollouts: Iterable[Regraded]) -> list[list[Regraded]]:

@@ -3,6 +3,7 @@
 A key that could have no effect is refused where it is set (``experts`` for a dense family, ``betas`` for SGD, …).
 """
 
+from rlvr.config.algorithm import GROUP_RELATIVE, PRESETS, AlgoConfig
 from rlvr.config.data import DataConfig, Mixture, PretrainDataConfig, SourceConfig
 from rlvr.config.models import ModelConfig, PromptConfig, TokenizerConfig
 from rlvr.config.rewards import (
@@ -29,8 +30,6 @@ from rlvr.config.stages import (
 from rlvr.config.strict import Fraction, Strict
 from rlvr.config.tasks import ArithmeticConfig, ModsumConfig, ProblemsConfig, TaskConfig, WordsConfig
 from rlvr.config.training import (
-    PRESETS,
-    AlgoConfig,
     DocumentTrainConfig,
     EvalSection,
     FinalEvalSection,
@@ -41,6 +40,7 @@ from rlvr.config.training import (
 
 __all__ = [
     "ANSWERS",
+    "GROUP_RELATIVE",
     "PRESETS",
     "STAGES",
     "AlgoConfig",

@@ -6,13 +6,13 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, NonNegativeInt, model_validator
 
+from rlvr.config.algorithm import GROUP_RELATIVE, AlgoConfig
 from rlvr.config.data import DataConfig, PretrainDataConfig
 from rlvr.config.models import ModelConfig, PromptConfig, TokenizerConfig
 from rlvr.config.rewards import RewardConfig
 from rlvr.config.strict import Strict
 from rlvr.config.tasks import TaskConfig
 from rlvr.config.training import (
-    AlgoConfig,
     DocumentTrainConfig,
     EvalSection,
     FinalEvalSection,
@@ -86,9 +86,16 @@ class RlConfig(StageConfig):
 
     @model_validator(mode="after")
     def _check_group(self) -> Self:
-        if self.rollout.group_size < 2 and self.algo.advantage != "correct_only":
+        if self.rollout.group_size < 2 and self.algo.advantage in GROUP_RELATIVE:
             raise ValueError(
                 f"rollout.group_size 1 with algo.advantage {self.algo.advantage} makes every advantage 0; allowed: >= 2"
+            )
+        if self.rollout.group_size < 2 and self.algo.drop_zero_variance:
+            raise ValueError("rollout.group_size 1 with algo.drop_zero_variance drops every group; allowed: >= 2")
+        if self.rollout.problems_per_step < self.algo.parts:
+            raise ValueError(
+                f"algo.parts {self.algo.parts} exceeds rollout.problems_per_step {self.rollout.problems_per_step}: "
+                "a group is never split"
             )
         return self
 

@@ -1,8 +1,8 @@
-"""Training, sampling, evaluation and the policy-gradient algorithm."""
+"""Training, sampling and evaluation."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
@@ -87,35 +87,3 @@ class FinalEvalSection(Strict):
     samples: PositiveInt = 4
     """Sampled completions a problem, beside the greedy one; pass@k is given for k = 1, 2, 4, … up to it."""
     split: Literal["train", "test"] = "test"
-
-
-class AlgoConfig(Strict):
-    """Policy gradient. The preset fills in the fields that are not set beside it."""
-
-    preset: Literal["reinforce", "grpo", "star"] = "reinforce"
-    advantage: Literal["mean_centred", "standardised", "correct_only"]
-    drop_zero_variance: bool
-
-    @model_validator(mode="before")
-    @classmethod
-    def _fill(cls, fields: Any) -> Any:
-        name = fields.get("preset", "reinforce") if isinstance(fields, dict) else None
-        return {**PRESETS[name], **fields} if isinstance(name, str) and name in PRESETS else fields
-
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        if self.advantage == "correct_only" and self.drop_zero_variance:
-            raise ValueError(
-                "drop_zero_variance: true throws away groups that are all correct, which correct_only imitates"
-            )
-        return self
-
-
-PRESETS: dict[str, dict[str, Any]] = {
-    # REINFORCE with the group's mean as baseline: Williams 1992; Dr. GRPO, arXiv:2503.20783, without its length constant.
-    "reinforce": {"advantage": "mean_centred", "drop_zero_variance": True},
-    # GRPO: divided by the group's standard deviation, arXiv:2402.03300, equation 3 on outcome rewards; no KL, one update.
-    "grpo": {"advantage": "standardised", "drop_zero_variance": True},
-    # STaR, arXiv:2203.14465, on-policy: sample, keep the correct, imitate them.
-    "star": {"advantage": "correct_only", "drop_zero_variance": False},
-}

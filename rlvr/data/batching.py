@@ -40,6 +40,7 @@ def collate(samples: Sequence[Sample], pad_id: int, device: torch.device) -> Bat
         ids[row, :end], real[row, :end], trained[row, :end] = sample.token_ids, True, sample.loss_mask
         if sample.advantages is not None and sample.old_logprobs is not None:
             advantages[row, :end], old[row, :end] = sample.advantages, sample.old_logprobs
+    weights = np.array([sample.weight for sample in samples], dtype=np.float32)
     assert not trained[:, 0].any(), "the first token of a row has nothing before it to be predicted from"
     return Batch(
         input_ids=torch.from_numpy(ids).to(device),
@@ -47,6 +48,7 @@ def collate(samples: Sequence[Sample], pad_id: int, device: torch.device) -> Bat
         loss_mask=torch.from_numpy(trained).to(device),
         advantages=torch.from_numpy(advantages).to(device) if weighted else None,
         old_logprobs=torch.from_numpy(old).to(device) if weighted else None,
+        weights=None if (weights == 1.0).all() else torch.from_numpy(weights).to(device),
     )
 
 

@@ -9,7 +9,7 @@ from rlvr.data.documents import DocumentSource
 from rlvr.data.text import to_samples
 from rlvr.errors import RlvrError
 from rlvr.models.tokenizer import Codec
-from rlvr.types import Sample, StepData
+from rlvr.types import Metrics, Sample, StepData, Update
 
 AT_ONCE = 64
 """Documents that are made and tokenized together."""
@@ -50,7 +50,8 @@ class DocumentBatches:
             self._next += 1
         self._ready = {number: sample for number, sample in self._ready.items() if number >= self._next}
         batches = to_batches(samples, budget=self._budget, pad_id=self._codec.pad_id, device=self._device)
-        return StepData(batches=batches, metrics={"tokens/documents": tokens, "data/documents": len(samples)})
+        metrics: Metrics = {"tokens/documents": tokens, "data/documents": len(samples)}
+        return StepData(updates=[Update(batches=batches)], metrics=metrics)
 
     def state_dict(self) -> dict[str, Any]:
         return {"next_document": self._next}

@@ -10,7 +10,7 @@ _SORRY = r"(?:(?:i(?: am|'m)? )?(?:really )?(?:so )?(?:sorry|afraid|honestly)(?:
 _WHO = r"(?:i|we|i really|i honestly|we really)"
 _NOT = r"(?:do not|don't|dont|cannot|can't|cant|can not|could not|couldn't)"
 _KNOW = rf"(?:{_WHO} )?{_NOT} (?:know|tell|say|answer|determine|solve|figure)"
-_WHAT = r"(?: (?:the answer|the solution|how|it|this|that|out|for sure|with certainty|to this|question|problem|this question|this problem|to))*"
+_WHAT = r"(?: (?:the answer|the solution|how|to solve|it|this|that|out|for sure|with certainty|to this|question|problem|this question|this problem|to))*"
 _STATES = r"(?:(?:(?:i am|i'm|we are|we're) )?(?:not sure|unsure|not certain|uncertain)|(?:(?:i have|we have) )?no idea|idk|(?:i )?(?:abstain|pass)|unknown|no answer)"
 _ABSTENTION = re.compile(rf"{_SORRY}(?:{_KNOW}|{_STATES}){_WHAT}")
 

@@ -20,8 +20,9 @@ from rlvr.runtime.progress import StepProgress, summary
 from rlvr.runtime.run_dir import RunDirectory
 from rlvr.train.checkpoint import Checkpoints, TrainState
 from rlvr.train.losses import Loss
+from rlvr.train.measured import Measured
 from rlvr.train.optim import learning_rate, make_optimizer
-from rlvr.types import Batch, Metrics, StepData
+from rlvr.types import Metrics, StepData, Update
 
 MAX_NONFINITE = 3
 """Steps in a row with a loss or gradient that is not finite, after which a run stops."""
@@ -31,7 +32,7 @@ class BatchSource(Protocol):
     """Where batches come from: documents by number, or rollouts of the model as it is now."""
 
     def next_step(self, step: int) -> StepData:
-        """What update ``step`` (from 1) learns from."""
+        """What step ``step`` (from 1) learns from."""
         ...
 
     def state_dict(self) -> dict[str, Any]:
@@ -114,21 +115,24 @@ def fit(job: Fit) -> None:
 
 
 def _update(job: Fit, optimizer: torch.optim.Optimizer, state: TrainState) -> TrainState:
-    """One update of the model; the state after it, its metrics not yet written."""
+    """One step: the updates on its data, one or several; the state after it, its metrics not yet written."""
     step = state.step + 1
     data = job.source.next_step(step)
     start = time.perf_counter()
-    row = _gradient(job, optimizer, data.batches) if data.batches else {"tokens/train": 0.0}
-    _refuse_beyond_limits(job, step, row)
     rate = learning_rate(job.config, step)
     for group in optimizer.param_groups:
         group["lr"] = rate
-    nonfinite = state.nonfinite
-    if data.batches:
-        finite = math.isfinite(row["train/loss"]) and math.isfinite(row["train/grad_norm"])
-        nonfinite = 0 if finite else nonfinite + 1
-        if finite:
+    measured, finite = Measured(), True
+    for number, update in enumerate(data.updates):
+        # Once a step has changed the weights it is finished, so that a checkpoint never falls inside it.
+        norm = _gradient(job, optimizer, update, measured, interruptible=number == 0)
+        _refuse_beyond_limits(job, step, {**data.metrics, **measured.row()})
+        applied = math.isfinite(measured.losses[-1]) and math.isfinite(norm)
+        finite = finite and applied
+        if applied:
             optimizer.step()
+    nonfinite = state.nonfinite if not data.updates else 0 if finite else state.nonfinite + 1
+    row = measured.row()
     if nonfinite >= MAX_NONFINITE:
         raise TrainingStoppedError(
             f"step {step}: loss {row['train/loss']:.3g} and gradient norm {row['train/grad_norm']:.3g} were not finite for "
@@ -142,31 +146,32 @@ def _update(job: Fit, optimizer: torch.optim.Optimizer, state: TrainState) -> Tr
     )
 
 
-def _gradient(job: Fit, optimizer: torch.optim.Optimizer, batches: list[Batch]) -> Metrics:
-    """Leave the clipped gradient of the mean loss in the model, and return what was measured on the way.
+def _gradient(
+    job: Fit, optimizer: torch.optim.Optimizer, update: Update, measured: Measured, *, interruptible: bool
+) -> float:
+    """Leave the clipped gradient of an update's loss in the model, add what was measured on the way; the gradient's norm.
 
-    At least one batch. Sums over batches are divided by the count of all trained tokens, so how they were split cannot change the gradient.
+    Sums over batches are divided once, by what is the same for every split into batches, so the split cannot change
+    the gradient.
     """
     optimizer.zero_grad(set_to_none=True)
-    count = sum(int(batch.loss_mask.sum()) for batch in batches)
+    count = sum(int(batch.loss_mask.sum()) for batch in update.batches)
+    divisor = count if update.divisor is None else update.divisor
+    total = torch.zeros((), device=job.model.device)
     sums: dict[str, torch.Tensor] = {}
-    maxima: dict[str, torch.Tensor] = {}
-    for batch in batches:
-        signals.check()
+    for batch in update.batches:
+        if interruptible:
+            signals.check()
         with precision(job.model.device, job.config.dtype):
             output = job.loss(job.model, batch)
-        (output.loss_sum / count).backward()  # type: ignore[no-untyped-call]
-        for name, value in {"train/loss": output.loss_sum.detach(), **output.sums}.items():
+        (output.loss_sum / divisor).backward()  # type: ignore[no-untyped-call]
+        total = total + output.loss_sum.detach()
+        for name, value in output.sums.items():
             sums[name] = sums[name] + value if name in sums else value
-        for name, value in output.maxima.items():
-            maxima[name] = torch.maximum(maxima[name], value) if name in maxima else value
-    norm = torch.nn.utils.clip_grad_norm_(job.model.parameters(), job.config.max_grad_norm)
-    return {
-        **{name: value.item() / count for name, value in sums.items()},
-        **{name: value.item() for name, value in maxima.items()},
-        "train/grad_norm": norm.item(),
-        "tokens/train": count,
-    }
+        measured.add_maxima(output.maxima)
+    norm = torch.nn.utils.clip_grad_norm_(job.model.parameters(), job.config.max_grad_norm).item()
+    measured.add_update(loss=total.item() / divisor, norm=norm, count=count, sums=sums)
+    return norm
 
 
 def _refuse_beyond_limits(job: Fit, step: int, row: Metrics) -> None:

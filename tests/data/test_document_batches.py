@@ -35,12 +35,12 @@ def batches(codec: Codec, *, batch_tokens: int = 24, longest: int = 64, budget: 
 
 def numbers(codec: Codec, step: StepData) -> list[int]:
     """The numbers of the documents that an update learns from."""
-    rows = [row for batch in step.batches for row in batch.input_ids.tolist()]
+    rows = [row for batch in step.updates[0].batches for row in batch.input_ids.tolist()]
     return sorted(int(codec.text(row).split()[0]) for row in rows)
 
 
 def tokens(step: StepData) -> list[list[list[int]]]:
-    return [batch.input_ids.tolist() for batch in step.batches]
+    return [batch.input_ids.tolist() for batch in step.updates[0].batches]
 
 
 def test_documents_come_in_order_as_many_as_fit(codec: Codec) -> None:
@@ -70,8 +70,8 @@ def test_no_update_has_more_tokens_than_are_set(batch_tokens: int, codec: Codec)
 
 def test_no_batch_has_more_padded_tokens_than_the_budget(codec: Codec) -> None:
     step = batches(codec, batch_tokens=300, budget=30).next_step(1)
-    assert len(step.batches) > 1
-    assert all(batch.input_ids.numel() <= 30 for batch in step.batches)
+    assert len(step.updates[0].batches) > 1
+    assert all(batch.input_ids.numel() <= 30 for batch in step.updates[0].batches)
 
 
 def test_a_resumed_source_goes_on_where_it_was(codec: Codec) -> None:
@@ -90,7 +90,7 @@ def test_a_document_longer_than_the_models_positions_is_refused(codec: Codec) ->
 
 
 def test_a_document_may_fill_the_models_positions(codec: Codec) -> None:
-    assert batches(codec, longest=12).next_step(1).batches
+    assert batches(codec, longest=12).next_step(1).updates[0].batches
 
 
 # ---------------------------------------------------------------------------------------------------- mixing

@@ -16,7 +16,7 @@ from rlvr.runtime.metrics import read_rows
 from rlvr.runtime.run_dir import RunDirectory
 from rlvr.train.loop import Fit, Limit, fit
 from rlvr.train.losses import cross_entropy
-from rlvr.types import Sample, StepData
+from rlvr.types import Sample, StepData, Update
 
 CPU = torch.device("cpu")
 TOKENIZER = build_tokenizer(TokenizerConfig(), ["0 1 2 3 4 ="], max_length=32)
@@ -46,7 +46,9 @@ class Rows:
         numbers = range(self.next, self.next + 4)
         self.next += 4
         batches = [collate([sample(n) for n in part], 0, CPU) for part in (numbers[:2], numbers[2:])]
-        return StepData(batches=[] if step in self.empty else batches, metrics={"data/next": self.next})
+        return StepData(
+            updates=[] if step in self.empty else [Update(batches=batches)], metrics={"data/next": self.next}
+        )
 
     def state_dict(self):
         return {"next": self.next}
@@ -62,7 +64,7 @@ class Fixed:
         self.batches = batches
 
     def next_step(self, step):
-        return StepData(batches=self.batches, metrics={})
+        return StepData(updates=[Update(batches=self.batches)], metrics={})
 
     def state_dict(self):
         return {}

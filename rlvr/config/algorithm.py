@@ -1,0 +1,148 @@
+"""The policy-gradient algorithm: fields that combine freely, and presets that name published combinations."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, Self
+
+from pydantic import PositiveFloat, PositiveInt, model_validator
+
+from rlvr.config.strict import Fraction, Strict
+
+GROUP_RELATIVE = ("group_mean", "leave_one_out", "group_standardised")
+"""Estimators that give a group whose rollouts were all rewarded alike no advantage."""
+
+RATIO_FIELDS = ("ratio", "clip_low", "clip_high", "cap")
+"""What only a loss with an importance ratio has."""
+
+LOSS_DEFAULTS: dict[str, dict[str, Any]] = {
+    "policy_gradient": {},
+    "clipped": {"ratio": "token", "clip_low": 0.2, "clip_high": 0.28},
+    "truncated": {"ratio": "token", "cap": 2.0},
+}
+"""The fields that each loss needs, with the values they have if nothing is said."""
+
+
+class AlgoConfig(Strict):
+    """Policy gradient. The preset fills in the fields that are not set beside it; what it says of ratios and clipping
+    holds only while they can matter (``updates_per_batch`` above 1, or ``staleness``)."""
+
+    preset: Literal["reinforce", "rloo", "grpo", "dr_grpo", "dapo", "gspo", "cispo", "reinforce++", "star", "raft"] = (
+        "reinforce"
+    )
+    advantage: Literal[
+        "reward",
+        "group_mean",
+        "leave_one_out",
+        "running_mean",
+        "group_standardised",
+        "batch_standardised",
+        "positive",
+    ]
+    """How much better a rollout is than expected: the reward itself; minus the group's mean, the mean of the others, or the
+    mean of all steps before; divided by the group's or after centring by the batch's deviation; or the reward if positive."""
+    drop_zero_variance: bool
+    """Leave out groups whose rollouts were all rewarded alike; default: where they have no advantage anyway."""
+    loss: Literal["policy_gradient", "clipped", "truncated"]
+    """What corrects for rollouts of another policy: nothing, the clipped ratio, or a ratio truncated from above."""
+    ratio: Literal["token", "sequence", "geometric"] | None = None
+    """Of each token, the product over its rollout, or the product's root by length; default token."""
+    clip_low: Fraction | None = None
+    """The clipped ratio is at least 1 - clip_low; default 0.2."""
+    clip_high: PositiveFloat | None = None
+    """The clipped ratio is at most 1 + clip_high; default 0.28."""
+    cap: PositiveFloat | None = None
+    """The truncated ratio is at most this; default 2."""
+    aggregation: Literal["token", "sequence", "constant"]
+    """The mean over all tokens; over rollouts of their mean; over rollouts of their sum / max_new_tokens."""
+    updates_per_batch: PositiveInt = 1
+    """Optimizer updates on one step's rollouts."""
+    parts: PositiveInt = 1
+    """Into how many parts, one for each update in turn, a step's groups are split: 1 is passes over all of them."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill(cls, fields: Any) -> Any:
+        """Fields of the preset and defaults that follow from other fields, so that the resolved file says everything."""
+        name = fields.get("preset", "reinforce") if isinstance(fields, dict) else None
+        if not isinstance(name, str) or name not in PRESETS:
+            return fields
+        preset = PRESETS[name]
+        if "updates_per_batch" in fields:  # then the preset's way to split a batch is not meant
+            preset = {key: value for key, value in preset.items() if key != "parts"}
+        filled = {**preset, **fields}
+        if "loss" not in fields and not _off_policy(filled):
+            filled["loss"] = "policy_gradient"
+        if filled["loss"] != preset["loss"]:  # then what belongs to the preset's own loss is not meant
+            filled = {key: value for key, value in filled.items() if key not in RATIO_FIELDS or key in fields}
+        defaults: dict[str, Any] = {"drop_zero_variance": filled["advantage"] in GROUP_RELATIVE}
+        if isinstance(filled["loss"], str):
+            defaults |= LOSS_DEFAULTS.get(filled["loss"], {})
+        return {**defaults, **filled}
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.advantage == "positive" and self.drop_zero_variance:
+            raise ValueError(
+                "drop_zero_variance: true throws away groups that are all correct, which positive imitates"
+            )
+        unused = tuple(field for field in RATIO_FIELDS if field not in LOSS_DEFAULTS[self.loss])
+        self.refuse_set(unused, f"for loss {self.loss}")
+        if not self.off_policy and self.loss != "policy_gradient":
+            raise ValueError(
+                f"loss {self.loss} has no effect while updates_per_batch is 1: the ratio is 1; remove it, or raise updates_per_batch"
+            )
+        if self.updates_per_batch % self.parts:
+            raise ValueError(
+                f"updates_per_batch {self.updates_per_batch} must be a multiple of parts {self.parts}: each part is used equally often"
+            )
+        return self
+
+    @property
+    def off_policy(self) -> bool:
+        """Whether some update learns from rollouts of a policy before it."""
+        return _off_policy({"updates_per_batch": self.updates_per_batch})
+
+
+def _off_policy(fields: dict[str, Any]) -> bool:
+    return bool(fields.get("updates_per_batch", 1) != 1)
+
+
+PRESETS: dict[str, dict[str, Any]] = {
+    # Williams 1992, theorem 1, with the group's mean as baseline (Dr. GRPO, arXiv:2503.20783, section 3.2).
+    "reinforce": {"advantage": "group_mean", "loss": "policy_gradient", "aggregation": "token"},
+    # RLOO: the baseline is the mean of the other rollouts, arXiv:2402.14740, section 2.2; Kool et al. 2019.
+    "rloo": {"advantage": "leave_one_out", "loss": "policy_gradient", "aggregation": "token"},
+    # GRPO: arXiv:2402.03300, equation 3, one update a batch as there. Its KL of 0.04 is left out, as most have since.
+    "grpo": {
+        "advantage": "group_standardised", "loss": "clipped", "clip_low": 0.2, "clip_high": 0.2, "aggregation": "sequence",
+    },
+    # Dr. GRPO: no deviation, no length in the divisor, arXiv:2503.20783, section 3.2.
+    "dr_grpo": {
+        "advantage": "group_mean", "loss": "clipped", "clip_low": 0.2, "clip_high": 0.2, "aggregation": "constant",
+    },
+    # DAPO: clip-higher, a mean over tokens, arXiv:2503.14476, equation 8.
+    "dapo": {
+        "advantage": "group_standardised", "loss": "clipped", "clip_low": 0.2, "clip_high": 0.28, "aggregation": "token",
+        "updates_per_batch": 4, "parts": 4,
+    },
+    # GSPO: one ratio a sequence, its length's root, arXiv:2507.18071, equations 5 to 7; the clips and 4 parts of section 5.1.
+    "gspo": {
+        "advantage": "group_standardised", "loss": "clipped", "ratio": "geometric", "clip_low": 3e-4, "clip_high": 4e-4,
+        "aggregation": "sequence", "updates_per_batch": 4, "parts": 4,
+    },
+    # CISPO: truncated weights without a gradient, no lower bound, arXiv:2506.13585, equations 4 and 5; cap as in ScaleRL.
+    "cispo": {
+        "advantage": "group_standardised", "loss": "truncated", "cap": 5.0, "aggregation": "token",
+        "updates_per_batch": 4, "parts": 4,
+    },
+    # REINFORCE++: standardised over the batch, not the group, arXiv:2501.03262; its KL in the reward is left out.
+    "reinforce++": {
+        "advantage": "batch_standardised", "loss": "clipped", "clip_low": 0.2, "clip_high": 0.2, "aggregation": "token",
+    },
+    # STaR, arXiv:2203.14465, on-policy: sample, keep the correct, imitate them.
+    "star": {"advantage": "positive", "loss": "policy_gradient", "aggregation": "token"},
+    # RAFT, arXiv:2304.06767, as positive samples alone (arXiv:2504.11343, section 3); used again, it clips: RAFT++.
+    "raft": {
+        "advantage": "positive", "loss": "clipped", "clip_low": 0.2, "clip_high": 0.2, "aggregation": "token",
+    },
+}  # fmt: skip
