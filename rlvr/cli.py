@@ -37,8 +37,11 @@ SetOption = Annotated[
 ]
 FreshOption = Annotated[bool, typer.Option("--fresh", help="Move an existing run directory aside and start anew.")]
 DryOption = Annotated[bool, typer.Option("--dry-run", help="Check only; start nothing.")]
-LimitOption = Annotated[
-    float | None, typer.Option(min=0.0, max=1.0, help="Largest share of such mistakes that is no failure.")
+MaxFpOption = Annotated[
+    float | None, typer.Option("--max-fp", min=0.0, max=1.0, help="Exit 3 if more of the wrong answers are paid.")
+]
+MaxFnOption = Annotated[
+    float | None, typer.Option("--max-fn", min=0.0, max=1.0, help="Exit 3 if more of the right answers are refused.")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
 
@@ -125,8 +128,8 @@ def audit(
         Path | None,
         typer.Option("--rescore", metavar="RUN_DIR", help="Grade the saved rollouts of a run again instead."),
     ] = None,
-    max_fp: LimitOption = None,
-    max_fn: LimitOption = None,
+    max_fp: MaxFpOption = None,
+    max_fn: MaxFnOption = None,
     json: JsonOption = False,
 ) -> None:
     """Probe a reward from both sides: what it wrongly pays, what it wrongly refuses. Exit 3 past a limit."""

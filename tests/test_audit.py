@@ -12,9 +12,11 @@ from typing import Any
 import pytest
 from conftest import call, write_config
 
+from rlvr.audit.estimates import advantages
 from rlvr.audit.programs import wrong_programs
 from rlvr.audit.shapes import Shape, decimal_text, near_misses, number_of, surely_differ
 from rlvr.audit.wrong import changed_json
+from rlvr.config import RlConfig
 from rlvr.rewards.code import grade_code, parse_gold
 
 ROOT = Path(__file__).parent.parent
@@ -411,6 +413,25 @@ def test_the_advantages_are_those_of_the_run_s_own_estimator(tmp_path: Path) -> 
     (run / "config.yaml").write_text(f"{text}algo: {{preset: grpo}}\n")
     result = audited("--rescore", run, "--set", "reward={math: 1.0}")
     assert result["advantage_change_max"] == pytest.approx(0.5 + 0.75**0.5, abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("estimator", "expected"),
+    [
+        ("reward", [1.0, 0.0, 0.5]), ("group_mean", [0.5, -0.5, 0.0]), ("leave_one_out", [0.75, -0.75, 0.0]),
+        ("running_mean", [0.75, -0.25, 0.25]), ("positive", [1.0, 0.0, 0.5]),
+        ("group_standardised", [1.0, -1.0, 0.0]), ("batch_standardised", [1.0, -1.0, 0.0]),
+    ],
+)  # fmt: skip
+def test_every_estimator_can_be_asked_again(estimator: str, expected: list[float]) -> None:
+    tree = {
+        "model": "none",
+        "task": TASKS[0],
+        "algo": {"advantage": estimator},
+        "train": {"max_steps": 1, "learning_rate": 0.1},
+    }
+    (found,) = advantages(RlConfig.model_validate(tree), [[1.0, 0.0, 0.5]], 0.25)
+    assert found == pytest.approx(expected, abs=1e-5)
 
 
 def test_a_function_that_was_mended_is_compared_with_what_it_said(tmp_path: Path) -> None:

@@ -24,6 +24,8 @@ AT_ONCE = 8
 """Probes whose verdicts are waited for together."""
 TIMEOUTS = 8
 """After so many responses that a grader without a bound of its own did not get through, no further ones are tried."""
+NEIGHBOURS = 16
+"""Problems on either side of one whose answers may be tried on it."""
 SHOWN = 10
 
 
@@ -161,8 +163,9 @@ def _subject(config: StageConfig) -> tuple[Task, RewardConfig]:
 
 def _cases(task: Task, reward: RewardConfig, split: Split, wanted: int) -> Iterator[Case]:
     drawn = [task.problem(split, index) for index in range(available(task, split, wanted))]
-    for problem in drawn:
-        answers = [other.answer for other in drawn if other.metadata.get("grader") == problem.metadata.get("grader")]
+    for place, problem in enumerate(drawn):
+        others = (*drawn[place + 1 : place + NEIGHBOURS], *drawn[max(0, place - NEIGHBOURS) : place])
+        answers = [other.answer for other in others if other.metadata.get("grader") == problem.metadata.get("grader")]
         try:
             case = make_case(task, problem, reward, answers)
         except ValueError as error:

@@ -159,12 +159,14 @@ def rescore(
     task, reward = make_task(task_config, made_by.seed), tolerant(used)
     noise = made_by.reward.noise is not None if isinstance(made_by, RlConfig) else False
     found: dict[int, list[Regraded]] = {}
-    every: list[Regraded] = []
+    was, now, count = 0.0, 0.0, 0
     with Scorer(reward) as scorer:
         for step, rows in rollouts:
             graded = list(_regraded(run, step, rows, task, reward, scorer))
-            found[step] = list(_with_advantages(graded, made_by, every))
-            every += found[step]
+            found[step] = list(_with_advantages(graded, made_by, (was / max(1, count), now / max(1, count))))
+            was, now = was + sum(each.was_paid for each in graded), now + sum(each.now_paid for each in graded)
+            count += len(graded)
+    every = [each for graded in found.values() for each in graded]
     if not every:
         raise RlvrError(run, "has no saved rollouts", remedy="give the directory of an rl or eval run")
     reasons = [reason for each in every for name, (_, reason) in each.now.items() if name != "code"]
@@ -235,25 +237,22 @@ def _compared(step: int, row: dict[str, Any], verdicts: Verdicts, reward: Reward
     )
 
 
-def _with_advantages(graded: Sequence[Regraded], config: StageConfig, before: Sequence[Regraded]) -> Iterator[Regraded]:
+def _with_advantages(
+    graded: Sequence[Regraded], config: StageConfig, before: tuple[float, float]
+) -> Iterator[Regraded]:
     """The rollouts of a step with their advantages by what they were paid and by what they are paid now.
 
-    before: the rollouts of the saved steps before, whose mean reward an estimator may take for a baseline.
+    before: the mean rewards, as paid and as they would be, of the saved steps before, which an estimator may subtract.
     """
     if not isinstance(config, RlConfig):
         yield from graded
         return
     groups = _groups(graded)
-    was = advantages(config, [[each.was_paid for each in group] for group in groups], _mean(e.was_paid for e in before))
-    now = advantages(config, [[each.now_paid for each in group] for group in groups], _mean(e.now_paid for e in before))
+    was = advantages(config, [[each.was_paid for each in group] for group in groups], before[0])
+    now = advantages(config, [[each.now_paid for each in group] for group in groups], before[1])
     for group, was_group, now_group in zip(groups, was, now, strict=True):
         for each, was_advantage, now_advantage in zip(group, was_group, now_group, strict=True):
             yield replace(each, was_advantage=was_advantage, now_advantage=now_advantage)
-
-
-def _mean(values: Iterable[float]) -> float:
-    listed = list(values)
-    return fmean(listed) if listed else 0.0
 
 
 def _groups(rollouts: Iterable[Regraded]) -> list[list[Regraded]]:

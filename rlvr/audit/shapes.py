@@ -145,6 +145,7 @@ def _near_numbers(gold: str) -> list[str]:
     else:
         last = Fraction(1, 10 ** len(gold.partition(".")[2]))
         values = [value + 1, value - 1, value + last, value - last, -value, value * 10, value / 10, value * 100]
+        values += [value + Fraction(1, 10_000)] if value.denominator == 1 else []
         written = [text for each in values if (text := decimal_text(each)) is not None]
     return [text for text in dict.fromkeys(written) if number_of(text) != value]
 
