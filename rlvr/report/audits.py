@@ -96,7 +96,7 @@ def rescore_view(result: RescoreResult) -> RenderableType:
     for name, moves in result.components.items():
         listed = ", ".join(f"{count} {move}" for move, count in moves.most_common() if move != "changed")
         parts.append(
-            Text(printable(f"{name}: {moves['changed']} verdicts differ" + (f" ({listed})" if listed else "")))
+            Text(printable(f"{name}: {moves['changed']} verdicts changed" + (f"; {listed}" if listed else "")))
         )
     if result.errors or result.timeouts:
         parts.append(Text(f"the graders failed on {result.errors} rollouts and timed out on {result.timeouts}"))
