@@ -17,7 +17,7 @@ from rlvr.rewards.maths.forms import (
     worked_out,
 )
 from rlvr.rewards.maths.intervals import bounded_variable, pieces, same_pieces
-from rlvr.rewards.maths.numeric import real_value, same_value
+from rlvr.rewards.maths.numeric import real_value, rough_value, same_value
 from rlvr.rewards.maths.relations import same_relation
 from rlvr.rewards.maths.values import (
     ARITHMETIC,
@@ -38,6 +38,7 @@ from rlvr.rewards.maths.values import (
     SetTerm,
     Several,
     Var,
+    parts,
     variables,
 )
 
@@ -47,7 +48,7 @@ ROUNDED = 10
 """A decimal answer needs so many significant digits to stand for a fraction whose decimals do not end …"""
 ROUNDED_REAL = 15
 """… and so many to stand for an irrational number."""
-_PAIR_COST = 10_000
+_PAIR_COST = 30_000
 _NUMBERS = (*ARITHMETIC, Based)
 
 
@@ -271,13 +272,22 @@ class Judge:
     def _matched(self, gold: list[Node], answer: list[Node]) -> bool:
         if len(gold) != len(answer):
             return False
-        rest = list(answer)
+        rest = [(self._rough(other), other) for other in answer]
         for item in gold:
-            found = next((k for k, other in enumerate(rest) if self._pair(item, other)), None)
+            rough = self._rough(item)
+            # Those that look equal first: a long list is then matched in as many comparisons as it has items.
+            likely_first = sorted(range(len(rest)), key=lambda k: rest[k][0] != rough)
+            found = next((k for k in likely_first if self._pair(item, rest[k][1])), None)
             if found is None:
                 return False
             rest.pop(found)
         return True
+
+    def _rough(self, item: Node) -> str:
+        """A text that is mostly the same for equal items."""
+        if isinstance(item, _NUMBERS):
+            return rough_value(item, self.budget) or ""
+        return ",".join(self._rough(part) for part in parts(item))
 
     def _pair(self, gold: Node, answer: Node) -> bool:
         self.budget.spend_words(0)
