@@ -4,7 +4,7 @@ from fractions import Fraction
 
 from rlvr.rewards.maths.cursor import Cursor
 from rlvr.rewards.maths.lexer import FUNCTIONS
-from rlvr.rewards.maths.numbers import first_digit, number, written_number
+from rlvr.rewards.maths.numbers import based_in_brackets, first_digit, number, written_number
 from rlvr.rewards.maths.units import CURRENCIES
 from rlvr.rewards.maths.values import (
     ARITHMETIC,
@@ -22,6 +22,9 @@ from rlvr.rewards.maths.values import (
     Power,
     Product,
     Quotient,
+    Relation,
+    SetTerm,
+    Several,
     Var,
 )
 
@@ -163,6 +166,9 @@ def _marked(cursor: Cursor) -> Node:
 
 def _bracketed(cursor: Cursor) -> Node:
     """What stands in round or square brackets: one value is that value, several are a Group."""
+    based = based_in_brackets(cursor)
+    if based is not None:
+        return based
     left = cursor.take().text
     cursor.enter()
     items = cursor.read.items(cursor)
@@ -194,8 +200,13 @@ def _number_between(cursor: Cursor, close: str, *, bar: bool = False) -> Node:
 
 def _braced(cursor: Cursor) -> Node:
     """A group in braces, which are not seen: ``{x+1}``."""
+    builder = _set_builder(cursor, "}")
+    if builder is not None:
+        return builder
     cursor.enter()
     items = cursor.read.items(cursor)
+    if len(items) == 1 and cursor.mark(r"\choose", r"\over"):
+        return _infix(cursor, items[0])
     cursor.leave()
     cursor.expect("}")
     if len(items) != 1:
@@ -203,14 +214,48 @@ def _braced(cursor: Cursor) -> Node:
     return items[0]
 
 
+def _infix(cursor: Cursor, top: Node) -> Node:
+    r"""The rest of ``{10 \choose 3}`` or ``{1 \over 2}``."""
+    command = cursor.take().text
+    bottom = cursor.read.sum_of_terms(cursor)
+    cursor.leave()
+    cursor.expect("}")
+    if not isinstance(top, ARITHMETIC) or not isinstance(bottom, ARITHMETIC):
+        raise MalformedError("a number must be here")
+    return Call("binomial", (top, bottom)) if command == r"\choose" else Quotient(top, bottom)
+
+
 def _set(cursor: Cursor) -> Node:
     if cursor.skip(r"\}"):
         return Finite(())
+    builder = _set_builder(cursor, r"\}")
+    if builder is not None:
+        return builder
     cursor.enter()
     items = cursor.read.items(cursor)
     cursor.leave()
     cursor.expect(r"\}")
     return Finite(items)
+
+
+def _set_builder(cursor: Cursor, close: str) -> SetTerm | None:
+    r"""``x \mid x > 2\}`` or ``x \in \mathbb{R} : x > 2\}``; None, and nothing taken, if that is not what comes."""
+    if cursor.kind != "letter":
+        return None
+    start = cursor.at
+    name = Var(cursor.take().text)
+    domain = [Relation((name, atom(cursor)), ("in",))] if cursor.skip(r"\in") and cursor.mark(r"\mathbb") else []
+    if not cursor.skip("|", ":"):
+        cursor.at = start
+        return None
+    cursor.enter()
+    outer, cursor.joining = cursor.joining, cursor.depth
+    condition = cursor.read.condition(cursor)
+    cursor.joining = outer
+    cursor.leave()
+    cursor.expect(close)
+    conditions = condition.items if isinstance(condition, Several) and not condition.either else (condition,)
+    return SetTerm("where", (name, *domain, *conditions))
 
 
 def _argument(cursor: Cursor) -> Node:

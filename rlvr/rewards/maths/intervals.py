@@ -1,5 +1,6 @@
 """Sets of real numbers as pieces between two ends: intervals, unions, bounds on one variable, points left out."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -22,6 +23,7 @@ from rlvr.rewards.maths.values import (
 )
 
 _INFINITE = Const("inf")
+_LOWEST = Negative(_INFINITE)
 
 
 @dataclass(frozen=True)
@@ -40,33 +42,68 @@ def pieces(node: Node, budget: Budget) -> list[Piece] | None:
         case Group(left, (low, high), right) if left in "([" and right in ")]":
             return [Piece(low, high, left == "[" and not infinity(low), right == "]" and not infinity(high))]
         case NumberSet("R"):
-            return [Piece(Negative(_INFINITE), _INFINITE, False, False)]
+            return [Piece(_LOWEST, _INFINITE, False, False)]
         case Finite(items) if all(isinstance(item, ARITHMETIC) for item in items):
             return [Piece(item, item, True, True) for item in items]
-        case SetTerm("cup", items) | Several(items):
-            found = [pieces(item, budget) for item in items if not isinstance(item, ARITHMETIC)]
-            if len(found) < len(items):
-                return None
-            return None if any(each is None for each in found) else [piece for each in found if each for piece in each]
-        case SetTerm("setminus", (NumberSet("R"), Finite(items))):
-            return _without(items, budget)
+        case SetTerm("cup", items):
+            return _joined(items, budget)
+        case Several(items, either):
+            return (None if either else _overlap(items, budget)) or _joined(items, budget)
+        case SetTerm("setminus", (NumberSet("R"), left_out)):
+            return _complement(pieces(left_out, budget), budget)
+        case SetTerm("where", (name, *conditions)):
+            return _members(name, conditions, budget)
         case Relation():
             return _bounds(node, budget)
         case _:
             return None
 
 
-def _without(items: tuple[Node, ...], budget: Budget) -> list[Piece] | None:
-    """The real line without some points."""
-    placed = [(real_value(item, 30, budget), item) for item in items]
-    if any(value is None for value, _ in placed) or not placed:
+def _joined(items: Sequence[Node], budget: Budget) -> list[Piece] | None:
+    """The pieces of several sets together."""
+    found = [None if isinstance(item, ARITHMETIC) else pieces(item, budget) for item in items]
+    return None if any(each is None for each in found) else [piece for each in found if each for piece in each]
+
+
+def _overlap(items: Sequence[Node], budget: Budget) -> list[Piece] | None:
+    """What ``x > 1, x < 3`` have in common; None if they are not two rays that overlap, and so mean something else."""
+    if len(items) != 2 or not all(isinstance(item, Relation) and bounded_variable(item) for item in items):
         return None
-    ends = [Negative(_INFINITE), *(item for _, item in sorted(placed, key=_place)), _INFINITE]
-    return [Piece(low, high, False, False) for low, high in pairwise(ends)]
+    found = _joined(items, budget)
+    if found is None or len(found) != 2:
+        return None
+    up, down = found if infinity(found[1].low) < 0 else found[::-1]
+    if infinity(up.high) != 1 or infinity(down.low) != -1 or infinity(up.low) or infinity(down.high):
+        return None
+    low, high = real_value(up.low, 30, budget), real_value(down.high, 30, budget)
+    if low is None or high is None or low >= high:
+        return None
+    return [Piece(up.low, down.high, up.with_low, down.with_high)]
 
 
-def _place(placed: tuple[Value, Node]) -> Value:
-    return placed[0]
+def _complement(left_out: list[Piece] | None, budget: Budget) -> list[Piece] | None:
+    """The real line without some pieces; None if their order is not known or they overlap."""
+    placed = [(real_value(piece.low, 30, budget), real_value(piece.high, 30, budget), piece) for piece in left_out or []]
+    if not placed or any(low is None or high is None or low > high for low, high, _ in placed):
+        return None
+    placed.sort(key=lambda each: each[0])
+    if any(before[1] >= after[0] for before, after in pairwise(placed)):
+        return None
+    rest: list[Piece] = []
+    low: Node = _LOWEST
+    with_low = False
+    for *_, piece in placed:
+        rest.append(Piece(low, piece.low, with_low, not piece.with_low))
+        low, with_low = piece.high, not piece.with_high
+    return [*rest, Piece(low, _INFINITE, with_low, False)]
+
+
+def _members(name: Node, conditions: Sequence[Node], budget: Budget) -> list[Piece] | None:
+    """The real numbers that conditions on one variable let through; None if they are not bounds."""
+    rest = [condition for condition in conditions if condition != Relation((name, NumberSet("R")), ("in",))]
+    if any(variables(condition) != variables(name) for condition in rest):
+        return None
+    return pieces(rest[0], budget) if len(rest) == 1 else _overlap(rest, budget)
 
 
 def bounded_variable(relation: Relation) -> str | None:
@@ -83,8 +120,9 @@ def _bounds(relation: Relation, budget: Budget) -> list[Piece] | None:
     if relation.operators == ("in",):
         return pieces(relation.members[1], budget) if at == 0 else None
     if relation.operators == ("!=",):
-        return _without((relation.members[1 - at],), budget)
-    low: Node = Negative(_INFINITE)
+        left_out = relation.members[1 - at]
+        return _complement([Piece(left_out, left_out, True, True)], budget)
+    low: Node = _LOWEST
     high: Node = _INFINITE
     with_low = with_high = False
     for k, operator in enumerate(relation.operators):
@@ -96,7 +134,7 @@ def _bounds(relation: Relation, budget: Budget) -> list[Piece] | None:
             high, with_high = bound, closed
         else:
             low, with_low = bound, closed
-    if len(relation.operators) == 2 and (low == Negative(_INFINITE)) and (high == _INFINITE):
+    if len(relation.operators) == 2 and (low == _LOWEST) and (high == _INFINITE):
         return None
     return [Piece(low, high, with_low, with_high)]
 

@@ -35,11 +35,21 @@ def read(text: str, *, thousands: bool, units: frozenset[str] = frozenset(), any
     """
     cursor = Cursor(tokens(text, thousands=thousands), _READERS, units, any_unit)
     _leading(cursor)
-    items = _items(cursor)
-    cursor.skip(".")
+    value = _several(cursor)
+    cursor.skip(".", ",")
     if cursor.kind != "end":
         raise MalformedError(f"{cursor.text[:20]!r} is left over")
-    return items[0] if len(items) == 1 else Several(items)
+    return value
+
+
+def _several(cursor: Cursor) -> Node:
+    """One value or several; ``or`` between any of them is kept in mind."""
+    start = cursor.at
+    items = _items(cursor)
+    if len(items) == 1:
+        return items[0]
+    either = any(token.kind == "word" and token.text.lower() == "or" for token in cursor.tokens[start : cursor.at])
+    return Several(items, either)
 
 
 def _leading(cursor: Cursor) -> None:
@@ -60,8 +70,8 @@ def _items(cursor: Cursor) -> tuple[Node, ...]:
 
 def _separator(cursor: Cursor) -> bool:
     """Go past ``,``, ``;``, ``and``, ``or`` or a comma with one of these words, which do not stand in brackets."""
-    comma = cursor.skip(",", ";")
-    if cursor.depth == 0 and cursor.kind == "word" and cursor.word("and", "or"):
+    comma = cursor.peek().kind != "end" and cursor.skip(",", ";")
+    if cursor.depth == cursor.joining and cursor.kind == "word" and cursor.word("and", "or"):
         cursor.at += 1
         return True
     return comma
@@ -102,9 +112,8 @@ def _union(cursor: Cursor) -> Node:
 def _ratio(cursor: Cursor) -> Node:
     items = [_measured(cursor)]
     last = ""
-    while cursor.mark(":"):
-        cursor.take()
-        last = cursor.text
+    while cursor.mark(":") or (cursor.word("to") and len(items) == 1):
+        last = cursor.text if cursor.take().text == ":" else ""
         items.append(sum_of_terms(cursor))
     if len(items) == 1:
         return items[0]
@@ -190,4 +199,4 @@ def _skip_word(cursor: Cursor, word: str) -> bool:
     return False
 
 
-_READERS = Readers(items=_items, sum_of_terms=sum_of_terms, power=power)
+_READERS = Readers(items=_items, condition=_several, sum_of_terms=sum_of_terms, power=power)
