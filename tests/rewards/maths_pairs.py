@@ -1058,7 +1058,6 @@ EQUAL_WORDS_AND_UNITS = [
     ("3 hours", "3 hrs"),
     (r"28\%", "28 percent"),
     (r"28\%", "28"),
-    ("28", r"28\%"),
     (r"\text{no solution}", "No Solution"),
     (r"\text{Monday, Tuesday}", "monday, tuesday"),
     ("5 apples", "5"),
@@ -1111,7 +1110,6 @@ EQUAL_WORDS_AND_UNITS = [
     (r"36^\circ", r"36 \text{ degrees}"),
     (r"25\%", "25 percent"),
     (r"25\%", r"25\text{ percent}"),
-    ("25", r"25\text{ percent}"),
     (r"7\text{ people}", "7"),
     ("7", "7 people"),
     ("7", "7 days"),
@@ -1137,6 +1135,8 @@ EQUAL_WORDS_AND_UNITS = [
     (r"10\text{ a.m.}", "10"),
 ]
 OTHER_WORDS_AND_UNITS = [
+    ("25", r"25\text{ percent}"),
+    ("28", r"28\%"),
     (r"\text{Tuesday}", r"\text{Thursday}"),
     (r"\text{Yes}", "no"),
     ("C", "D"),

@@ -9,7 +9,7 @@ from rlvr.rewards.maths.lexer import MAX_TEXT, comma_readings, tokens
 from rlvr.rewards.maths.structure import read
 from rlvr.rewards.maths.units import UNITS
 from rlvr.rewards.maths.values import MalformedError, Measure, Negative, Node, Num, Phrase, RefusedError, Var, parts
-from rlvr.rewards.maths.words import choice_letter, has_words, is_word_answer, plain_words, unwrapped
+from rlvr.rewards.maths.words import choice_letter, has_words, is_word_answer, plain_words, set_in_words, unwrapped
 from rlvr.rewards.verdict import Reason, Verdict
 
 _BOXED = re.compile(r"\s*\$*\s*\\(?:boxed|fbox)\s*\{(.*)\}\s*\$*\s*\.?\s*", re.DOTALL)
@@ -64,6 +64,9 @@ def grade_math(
 ) -> Verdict:
     """Full marks if the response's answer equals the gold answer, nothing otherwise. No response raises; a bad gold is a ValueError.
 
+    A unit may be missing or be one that the gold answer leaves out, and may be another one of exactly the same size: ``5``, ``5 cm``
+    and ``50 mm`` are right for ``5 cm``. A percent sign may be missing too, but ``42\\%`` is no 42: it is 0.42.
+
     gold: as text, or read before by parse_gold. style: where the answer is, as in extract.the_answer. require_evaluated: True wants
     numbers in digits, False takes ``12\\cdot34`` for 408; None wants digits where the gold answer is in digits.
     """
@@ -111,6 +114,9 @@ def _right(gold: Node, answer: Node, require_evaluated: bool | None) -> bool:
 
 def _readings(text: str, units: frozenset[str], *, any_unit: bool) -> list[Node]:
     """The values a text can be read as. Raises MalformedError if there is none."""
+    in_words = set_in_words(text)
+    if in_words is not None:
+        return [in_words]
     found: list[Node] = []
     problem = MalformedError("no reading")
     for thousands in comma_readings(text):

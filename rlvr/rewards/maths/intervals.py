@@ -48,7 +48,7 @@ def pieces(node: Node, budget: Budget) -> list[Piece] | None:
         case SetTerm("cup", items):
             return _joined(items, budget)
         case Several(items, either):
-            return (None if either else _overlap(items, budget)) or _joined(items, budget)
+            return (None if either else _common(items, budget)) or _joined(items, budget)
         case SetTerm("setminus", (NumberSet("R"), left_out)):
             return _complement(pieces(left_out, budget), budget)
         case SetTerm("where", (name, *conditions)):
@@ -63,6 +63,11 @@ def _joined(items: Sequence[Node], budget: Budget) -> list[Piece] | None:
     """The pieces of several sets together."""
     found = [None if isinstance(item, ARITHMETIC) else pieces(item, budget) for item in items]
     return None if any(each is None for each in found) else [piece for each in found if each for piece in each]
+
+
+def _common(items: Sequence[Node], budget: Budget) -> list[Piece] | None:
+    """What lies in all of several sets, where that is surely meant; None otherwise."""
+    return _left_out(items, budget) or _overlap(items, budget)
 
 
 def _overlap(items: Sequence[Node], budget: Budget) -> list[Piece] | None:
@@ -83,10 +88,12 @@ def _overlap(items: Sequence[Node], budget: Budget) -> list[Piece] | None:
 
 def _complement(left_out: list[Piece] | None, budget: Budget) -> list[Piece] | None:
     """The real line without some pieces; None if their order is not known or they overlap."""
-    placed = [(real_value(piece.low, 30, budget), real_value(piece.high, 30, budget), piece) for piece in left_out or []]
+    placed: list[tuple[Value, Value, Piece]] = [
+        (real_value(piece.low, 30, budget), real_value(piece.high, 30, budget), piece) for piece in left_out or []
+    ]
     if not placed or any(low is None or high is None or low > high for low, high, _ in placed):
         return None
-    placed.sort(key=lambda each: each[0])
+    placed.sort(key=_place)
     if any(before[1] >= after[0] for before, after in pairwise(placed)):
         return None
     rest: list[Piece] = []
@@ -98,12 +105,32 @@ def _complement(left_out: list[Piece] | None, budget: Budget) -> list[Piece] | N
     return [*rest, Piece(low, _INFINITE, with_low, False)]
 
 
+def _place(placed: tuple[Value, Value, Piece]) -> Value:
+    return placed[0]
+
+
+def _left_out(items: Sequence[Node], budget: Budget) -> list[Piece] | None:
+    """The real line without the points of ``x != 0, x != 1`` or ``x != 0, 1``; None if that is not what the items are."""
+    if not items:
+        return None
+    first, points = items[0], list[Node]()
+    name = bounded_variable(first) if isinstance(first, Relation) else None
+    for item in items:
+        if isinstance(item, Relation) and item.operators == ("!=",) and bounded_variable(item) == name:
+            points += [member for member in item.members if not isinstance(member, Var)]
+        elif name is not None and isinstance(item, ARITHMETIC) and not variables(item):
+            points.append(item)
+        else:
+            return None
+    return _complement([Piece(point, point, True, True) for point in points], budget)
+
+
 def _members(name: Node, conditions: Sequence[Node], budget: Budget) -> list[Piece] | None:
     """The real numbers that conditions on one variable let through; None if they are not bounds."""
     rest = [condition for condition in conditions if condition != Relation((name, NumberSet("R")), ("in",))]
-    if any(variables(condition) != variables(name) for condition in rest):
+    if any(not variables(condition) <= variables(name) for condition in rest):
         return None
-    return pieces(rest[0], budget) if len(rest) == 1 else _overlap(rest, budget)
+    return pieces(rest[0], budget) if len(rest) == 1 else _common(rest, budget)
 
 
 def bounded_variable(relation: Relation) -> str | None:

@@ -125,6 +125,8 @@ def tokens(text: str, *, thousands: bool) -> list[Token]:
     """The tokens of a text, with an end token. thousands: whether ``1,234`` is one number."""
     if len(text) > MAX_TEXT:
         raise RefusedError("too long")
+    if "${" in text and text.count("$") % 2:
+        raise MalformedError("a template that is not filled in")
     text = _RAISED_RUN.sub(lambda run: "^{" + "".join(map(_RAISED.__getitem__, run[0])) + "}", text)
     text = _LOWERED_RUN.sub(lambda run: "_{" + "".join(map(_LOWERED.__getitem__, run[0])) + "}", text)
     text = _HALF_DAY.sub(r"\1m", text.translate(_TABLE))

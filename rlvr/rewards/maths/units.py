@@ -1,4 +1,6 @@
-"""Units by their spellings. A word that is not here is no unit in a response: it may as well be a denial."""
+"""Units by their spellings, and which of them are an exact multiple of another. A word that is not here is no unit in a response: it may as well be a denial."""
+
+from fractions import Fraction
 
 _SPELLINGS = {
     "mm": "millimeter millimeters millimetre millimetres",
@@ -70,7 +72,7 @@ _SPELLINGS = {
 _COUNTED = """
 adult animal apple arrangement bag ball banana battery bead bean bee bike bird block boat book bottle box boy bread brick bulb
 bus bushel cake candle candy car card cat chair chicken child chip class classroom coconut coin color combination cookie copy
-cow crayon cube cupcake customer digit dog doll donut doughnut dozen duck edge egg employee envelope face factor family fish
+cow crayon cube cupcake customer digit dog doll donut doughnut duck edge egg employee envelope face factor family fish
 flower friend fruit function game girl glass goal guest horse house infant item kid kitten lamp leaf lemon lesson letter line
 man marble member message mile minute monkey mouse muffin mug nail nut orange orchid outcome page pair pancake parent party
 passenger path peach pear pen pencil penny people person phone photo picture pie piece pill pizza plane plant plate player
@@ -132,3 +134,34 @@ def spell(factors: dict[str, int]) -> str:
     """
     named = sorted((unit, power) for unit, power in factors.items() if unit and power)
     return " ".join(unit if power == 1 else f"{unit}^{power}" for unit, power in named)
+
+
+_MULTIPLES = {
+    "mm": "1/1000 m", "cm": "1/100 m", "dm": "1/10 m", "km": "1000 m", "in": "127/5000 m", "ft": "381/1250 m",
+    "yd": "1143/1250 m", "mi": "201168/125 m", "hectare": "10000 m^2", "l": "1/1000 m^3", "ml": "1/1000000 m^3",
+    "mg": "1/1000 g", "kg": "1000 g", "ms": "1/1000 s", "min": "60 s", "h": "3600 s", "day": "86400 s", "week": "604800 s",
+    "mph": "1397/3125 m s^-1", "kph": "5/18 m s^-1", "kj": "1000 j", "kw": "1000 w", "cent": "1/100 usd",
+}  # fmt: skip
+"""Units that are an exact multiple of a product of others."""
+
+
+def _factors(unit: str) -> list[tuple[str, int]]:
+    """The powers in a canonical spelling: the inverse of spell."""
+    parted = (factor.partition("^") for factor in unit.split())
+    return [(name, int(power or 1)) for name, _, power in parted]
+
+
+def conversion(unit: str, wanted: str) -> Fraction | None:
+    """How many of the wanted unit one unit is, if that is an exact number known here; both in canonical spelling.
+
+    >>> conversion("km h^-1", "m s^-1")
+    Fraction(5, 18)
+    """
+    scale, left = Fraction(1), dict[str, int]()
+    for text, sign in ((unit, 1), (wanted, -1)):
+        for name, power in _factors(text):
+            multiple, _, base = _MULTIPLES.get(name, f"1 {name}").partition(" ")
+            scale *= Fraction(multiple) ** (sign * power)
+            for part, exponent in _factors(base):
+                left[part] = left.get(part, 0) + sign * power * exponent
+    return None if any(left.values()) else scale
