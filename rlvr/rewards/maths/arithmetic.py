@@ -2,8 +2,8 @@
 
 from rlvr.rewards.maths.atoms import atom, starts_atom
 from rlvr.rewards.maths.cursor import Cursor
-from rlvr.rewards.maths.numbers import fraction_of_integers
-from rlvr.rewards.maths.units import ORDINALS
+from rlvr.rewards.maths.numbers import fraction_of_integers, number
+from rlvr.rewards.maths.units import MAGNITUDES, ORDINALS
 from rlvr.rewards.maths.values import (
     ARITHMETIC,
     Call,
@@ -163,6 +163,8 @@ def suffixed(cursor: Cursor, base: Node) -> Node:
         elif cursor.mark("%"):
             cursor.take()
             base = _measured(base, "percent")
+        elif cursor.kind == "word" and cursor.text.lower() in MAGNITUDES and isinstance(base, Num):
+            return Product((base, Power(number("10"), number(str(MAGNITUDES[cursor.take().text.lower()])))))
         elif cursor.mark("^"):
             return _exponent(cursor, base)
         elif cursor.mark(r"\circ") and isinstance(base, Num):

@@ -3,6 +3,7 @@
 from fractions import Fraction
 
 from rlvr.rewards.maths.cursor import Cursor
+from rlvr.rewards.maths.forms import evaluated
 from rlvr.rewards.maths.lexer import FUNCTIONS
 from rlvr.rewards.maths.numbers import based_in_brackets, first_digit, number, written_number
 from rlvr.rewards.maths.units import CURRENCIES
@@ -107,6 +108,9 @@ def _name(cursor: Cursor) -> Node:
         name += "_" + _subscript(cursor)
     while cursor.mark("'"):
         name += cursor.take().text
+    if name in _LETTER_FUNCTIONS and [cursor.peek(k).text for k in range(6)] == ["^", "{", "-", "1", "}", "("]:
+        cursor.at += 5
+        name += "^-1"
     if cursor.mark("(") and (
         name[0] in _LETTER_FUNCTIONS or (name[0] in _LETTER_POLYNOMIALS and _one_name_in_brackets(cursor))
     ):
@@ -151,7 +155,7 @@ def _marked(cursor: Cursor) -> Node:
         unit = CURRENCIES[text.lstrip("\\")]
         minus = cursor.skip("-")
         value = cursor.read.power(cursor)
-        if not isinstance(value, Num) or minus:
+        if not evaluated(value) or minus:
             raise MalformedError("a currency without an amount")
         return Measure(value, unit)
     reader = _READERS.get(text)

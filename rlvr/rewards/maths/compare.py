@@ -17,6 +17,7 @@ from rlvr.rewards.maths.forms import (
     worked_out,
 )
 from rlvr.rewards.maths.intervals import bounded_variable, pieces, same_pieces
+from rlvr.rewards.maths.matching import matched
 from rlvr.rewards.maths.numeric import rough_value, same_value
 from rlvr.rewards.maths.relations import same_relation
 from rlvr.rewards.maths.rounding import is_decimal, is_long, near, same_when_rounded
@@ -33,13 +34,14 @@ from rlvr.rewards.maths.values import (
     Node,
     Num,
     NumberSet,
+    Power,
     Product,
+    Quotient,
     Ratio,
     Relation,
     SetTerm,
     Several,
     Var,
-    parts,
     variables,
 )
 
@@ -182,10 +184,8 @@ class Judge:
             return self._in_same_unit(gold, answer)
         if isinstance(gold.value, Ratio):
             return self.right(gold.value, answer)
-        if isinstance(answer, Product) and isinstance(answer.items[-1], Var) and len(answer.items) > 1:
-            unit = answer.items[-1].name
-            if unit.lower() == gold.unit:
-                answer = answer.items[0] if len(answer.items) == 2 else Product(answer.items[:-1])
+        if isinstance(answer, Product) and _unit_as_variable(answer.items[-1]) == gold.unit:
+            answer = answer.items[0] if len(answer.items) == 2 else Product(answer.items[:-1])
         if gold.unit == "percent" and isinstance(answer, ARITHMETIC) and same_value(gold, answer, self.budget):
             return True
         return self._number(gold.value, answer)
@@ -194,7 +194,7 @@ class Judge:
         scale = conversion(answer.unit, gold.unit)
         if scale is None or scale == 1:
             return scale is not None and self._number(gold.value, answer.value)
-        if not isinstance(answer.value, ARITHMETIC) or not self._is_worked_out(gold.value, answer.value):
+        if not isinstance(answer.value, ARITHMETIC) or not nearly_evaluated(answer.value):
             return False
         return same_value(gold.value, Product((answer.value, Num(scale))), self.budget)
 
@@ -247,24 +247,10 @@ class Judge:
         return [each for item in items for each in alternatives(item)]
 
     def _matched(self, gold: list[Node], answer: list[Node]) -> bool:
-        if len(gold) != len(answer):
-            return False
-        rest = [(self._rough(other), other) for other in answer]
-        for item in gold:
-            rough = self._rough(item)
-            # Those that look equal first: a long list is then matched in as many comparisons as it has items.
-            likely_first = sorted(range(len(rest)), key=lambda k: rest[k][0] != rough)
-            found = next((k for k in likely_first if self._pair(item, rest[k][1])), None)
-            if found is None:
-                return False
-            rest.pop(found)
-        return True
+        return matched(gold, answer, self._rough, self._pair)
 
     def _rough(self, item: Node) -> str:
-        """A text that is mostly the same for equal items."""
-        if isinstance(item, _NUMBERS):
-            return rough_value(item, self.budget) or ""
-        return ",".join(self._rough(part) for part in parts(item))
+        return rough_value(item, self.budget)
 
     def _pair(self, gold: Node, answer: Node) -> bool:
         self.budget.spend_words(0)
@@ -372,8 +358,21 @@ def _bare(node: Node) -> Node:
 
 
 def _names(label: Node) -> frozenset[str]:
-    """The names that a label gives a value to: f for f(x)."""
+    """The names that a label gives a value to: f for f(x), none for dy/dx."""
+    if isinstance(label, Quotient):
+        return frozenset()
     return frozenset({label.name}) if isinstance(label, Call) and label.name != "abs" else variables(label)
+
+
+def _unit_as_variable(node: Node) -> str:
+    """The unit that a variable or its power may be meant for, as m^3 in ``36m^3``."""
+    match node:
+        case Var(name):
+            return name.lower()
+        case Power(Var(name), Num(power)):
+            return f"{name.lower()}^{power}"
+        case _:
+            return ""
 
 
 def _label_key(label: Node) -> str:

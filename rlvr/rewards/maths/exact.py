@@ -31,7 +31,7 @@ class Budget:
     done: what was computed for this answer and may be asked for again.
     """
 
-    left: int = 60_000_000
+    left: int = 40_000_000
     done: dict[Any, Any] = field(default_factory=dict)
 
     def spend(self, *numbers: Fraction) -> None:

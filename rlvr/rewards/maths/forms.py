@@ -153,13 +153,15 @@ def _determinant(matrix: Node) -> Node:
 
 
 def is_label(node: Node) -> bool:
-    """Whether a value only names what it is equal to: ``x``, ``f(2)``, ``(x, y)``, ``AB``, ``m+n``."""
+    """Whether a value only names what it is equal to: ``x``, ``f(2)``, ``(x, y)``, ``AB``, ``m+n``, ``dy/dx``."""
     match node:
         case Var():
             return True
         case Call(name, args):
             named = name.startswith("apply:") and all(isinstance(arg, Var | Num) for arg in args)
             return named or (name == "abs" and is_label(args[0]))
+        case Quotient(Product((Var("d"), Var())), Product((Var("d"), Var()))):
+            return True
         case Sum(items) | Product(items) | Group("(", items, ")"):
             return bool(items) and all(isinstance(item, Var) for item in items)
         case _:

@@ -2,20 +2,31 @@
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 from rlvr.rewards.extract import the_answer
 from rlvr.rewards.maths.compare import Judge
-from rlvr.rewards.maths.lexer import MAX_TEXT, comma_readings, tokens
+from rlvr.rewards.maths.lexer import MAX_TEXT, Token, comma_readings, tokens
 from rlvr.rewards.maths.structure import read
 from rlvr.rewards.maths.units import UNITS
 from rlvr.rewards.maths.values import MalformedError, Measure, Negative, Node, Num, Phrase, RefusedError, Var, parts
-from rlvr.rewards.maths.words import choice_letter, has_words, is_word_answer, plain_words, set_in_words, unwrapped
+from rlvr.rewards.maths.words import (
+    choice_letter,
+    count_words,
+    has_words,
+    is_word_answer,
+    plain_words,
+    set_in_words,
+    unwrapped,
+)
 from rlvr.rewards.verdict import Reason, Verdict
 
 _BOXED = re.compile(r"\s*\$*\s*\\(?:boxed|fbox)\s*\{(.*)\}\s*\$*\s*\.?\s*", re.DOTALL)
 _DECIMAL_COMMA = re.compile(r"-?[0-9]+,(?:[0-9]{1,2}|[0-9]{4,})")
 _ABOUT = re.compile(r"\s*(?:\\approx(?![A-Za-z])|≈)\s*")
 _COMMAND = re.compile(r"\\[A-Za-z]")
+_MAX_NOTATION = 200
+_MAX_NOTATION_WORDS = 8
 _MARKDOWN = ("**", "__", "*", "_", "`")
 
 
@@ -29,7 +40,14 @@ class Gold:
 
 
 def parse_gold(gold: str) -> Gold:
-    """Read a gold answer. Raises ValueError if it is no answer: empty, unbalanced, contradictory, too long or too costly."""
+    """Read a gold answer. Raises ValueError if it is no answer: empty, unbalanced, contradictory, too long or too costly.
+
+    What is not read as a value is kept as words, or as short notation such as ``A \\to B``, which only the same text equals.
+    """
+    return _remembered_gold(gold) if len(gold) <= MAX_TEXT else _read_gold(gold)
+
+
+def _read_gold(gold: str) -> Gold:
     text = _inside_box(gold.strip())
     if not any(character.isalnum() or character in "∅∞\\½⅓¼¾π" for character in text):
         raise MalformedError(f"the gold answer {gold!r} is empty")
@@ -45,10 +63,18 @@ def parse_gold(gold: str) -> Gold:
     return Gold(text=text, readings=readings, words=words)
 
 
+# A data set asks for the same gold answer once for each response to it.
+_remembered_gold = lru_cache(maxsize=1024)(_read_gold)
+
+
 def _is_notation(text: str) -> bool:
-    """Whether a text that is not read here is still an answer, which only the same text equals, as ``A -> B`` in LaTeX."""
+    """Whether a text that is not read here is still an answer, which only the same text equals, as ``A -> B`` in LaTeX.
+
+    Notation has a command or a word, and few words: a sentence with a formula in it is no answer.
+    """
     tokens(text, thousands=False)
-    return _balanced(text) and (has_words(text) or _COMMAND.search(text) is not None)
+    few = len(text) <= _MAX_NOTATION and count_words(text) <= _MAX_NOTATION_WORDS
+    return few and _balanced(text) and (has_words(text) or _COMMAND.search(text) is not None)
 
 
 def _equals_itself(readings: tuple[Node, ...]) -> bool:
@@ -144,7 +170,18 @@ def _balanced(text: str) -> bool:
 
 
 def _same_tokens(gold: str, answer: str) -> bool:
-    return tokens(gold, thousands=False) == tokens(answer, thousands=False)
+    return _unbraced(gold) == _unbraced(answer)
+
+
+def _unbraced(text: str) -> list[Token]:
+    """The tokens of a text without the braces around a single one: ``x^{2}`` is ``x^2``."""
+    out: list[Token] = []
+    for token in tokens(text, thousands=False):
+        if token == ("mark", "}") and len(out) > 1 and out[-2] == ("mark", "{"):
+            del out[-2]
+        else:
+            out.append(token)
+    return out
 
 
 def _without_markdown(answer: str) -> str:

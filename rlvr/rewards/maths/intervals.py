@@ -6,7 +6,8 @@ from itertools import pairwise
 
 from rlvr.rewards.maths.exact import Budget
 from rlvr.rewards.maths.forms import infinity
-from rlvr.rewards.maths.numeric import Value, real_value, same_value
+from rlvr.rewards.maths.matching import matched
+from rlvr.rewards.maths.numeric import Value, real_value, rough_value, same_value
 from rlvr.rewards.maths.values import (
     ARITHMETIC,
     Const,
@@ -23,6 +24,8 @@ from rlvr.rewards.maths.values import (
 )
 
 _INFINITE = Const("inf")
+_STEP = 100
+"""The cost of a comparison of two pieces, in words."""
 _LOWEST = Negative(_INFINITE)
 
 
@@ -51,6 +54,9 @@ def pieces(node: Node, budget: Budget) -> list[Piece] | None:
             return (None if either else _common(items, budget)) or _joined(items, budget)
         case SetTerm("setminus", (NumberSet("R"), left_out)):
             return _complement(pieces(left_out, budget), budget)
+        case SetTerm("setminus", (whole, left_out)):
+            rest, kept = _complement(pieces(left_out, budget), budget), pieces(whole, budget)
+            return _intersection(kept, rest, budget) if kept and rest else None
         case SetTerm("where", (name, *conditions)):
             return _members(name, conditions, budget)
         case Relation():
@@ -66,32 +72,47 @@ def _joined(items: Sequence[Node], budget: Budget) -> list[Piece] | None:
 
 
 def _common(items: Sequence[Node], budget: Budget) -> list[Piece] | None:
-    """What lies in all of several sets, where that is surely meant; None otherwise."""
-    return _left_out(items, budget) or _overlap(items, budget)
+    """What bounds have in common, as ``x > 1, x < 3`` or ``x != 0, 1``; None if they may mean what lies in any of them."""
+    each: list[list[Piece]] = []
+    for item in items:
+        points_too = items[0].operators == ("!=",) if isinstance(items[0], Relation) else False
+        if isinstance(item, ARITHMETIC) and points_too and not variables(item):
+            found = _complement([Piece(item, item, True, True)], budget)
+        else:
+            found = pieces(item, budget) if isinstance(item, Relation) and bounded_variable(item) else None
+        if found is None:
+            return None
+        each.append(found)
+    common = each[0] if each else None
+    for other in each[1:]:
+        together = _intersection(common, other, budget) if common else None
+        # Where one lies in the other, nobody would write both.
+        common = None if together in (None, [], common, other) else together
+    return common
 
 
-def _overlap(items: Sequence[Node], budget: Budget) -> list[Piece] | None:
-    """What ``x > 1, x < 3`` have in common; None if they are not two rays that overlap, and so mean something else."""
-    if len(items) != 2 or not all(isinstance(item, Relation) and bounded_variable(item) for item in items):
+def _intersection(left: list[Piece], right: list[Piece], budget: Budget) -> list[Piece] | None:
+    """What lies in both; None if the order of the ends is not known."""
+    ours, theirs = _placed(left, budget), _placed(right, budget)
+    if ours is None or theirs is None:
         return None
-    found = _joined(items, budget)
-    if found is None or len(found) != 2:
-        return None
-    up, down = found if infinity(found[1].low) < 0 else found[::-1]
-    if infinity(up.high) != 1 or infinity(down.low) != -1 or infinity(up.low) or infinity(down.high):
-        return None
-    low, high = real_value(up.low, 30, budget), real_value(down.high, 30, budget)
-    if low is None or high is None or low >= high:
-        return None
-    return [Piece(up.low, down.high, up.with_low, down.with_high)]
+    found: list[Piece] = []
+    for low, high, piece in ours:
+        for other_low, other_high, other in theirs:
+            budget.spend_words(_STEP)
+            if max(low, other_low) >= min(high, other_high):
+                continue
+            first, last = (other if other_low > low else piece), (other if other_high < high else piece)
+            with_low = first.with_low and (low != other_low or other.with_low)
+            with_high = last.with_high and (high != other_high or other.with_high)
+            found.append(Piece(first.low, last.high, with_low, with_high))
+    return found
 
 
 def _complement(left_out: list[Piece] | None, budget: Budget) -> list[Piece] | None:
     """The real line without some pieces; None if their order is not known or they overlap."""
-    placed: list[tuple[Value, Value, Piece]] = [
-        (real_value(piece.low, 30, budget), real_value(piece.high, 30, budget), piece) for piece in left_out or []
-    ]
-    if not placed or any(low is None or high is None or low > high for low, high, _ in placed):
+    placed = _placed(left_out or [], budget)
+    if not placed or any(infinity(piece.low) or infinity(piece.high) for piece in left_out or []):
         return None
     placed.sort(key=_place)
     if any(before[1] >= after[0] for before, after in pairwise(placed)):
@@ -105,24 +126,18 @@ def _complement(left_out: list[Piece] | None, budget: Budget) -> list[Piece] | N
     return [*rest, Piece(low, _INFINITE, with_low, False)]
 
 
+def _placed(found: list[Piece], budget: Budget) -> list[tuple[Value, Value, Piece]] | None:
+    """Pieces with the places of their ends on the line; None if one has none or the ends are the wrong way round."""
+    placed = [(_end(piece.low, budget), _end(piece.high, budget), piece) for piece in found]
+    return None if any(low is None or high is None or low > high for low, high, _ in placed) else placed
+
+
+def _end(node: Node, budget: Budget) -> Value | None:
+    return infinity(node) * float("inf") if infinity(node) else real_value(node, 30, budget)
+
+
 def _place(placed: tuple[Value, Value, Piece]) -> Value:
     return placed[0]
-
-
-def _left_out(items: Sequence[Node], budget: Budget) -> list[Piece] | None:
-    """The real line without the points of ``x != 0, x != 1`` or ``x != 0, 1``; None if that is not what the items are."""
-    if not items:
-        return None
-    first, points = items[0], list[Node]()
-    name = bounded_variable(first) if isinstance(first, Relation) else None
-    for item in items:
-        if isinstance(item, Relation) and item.operators == ("!=",) and bounded_variable(item) == name:
-            points += [member for member in item.members if not isinstance(member, Var)]
-        elif name is not None and isinstance(item, ARITHMETIC) and not variables(item):
-            points.append(item)
-        else:
-            return None
-    return _complement([Piece(point, point, True, True) for point in points], budget)
 
 
 def _members(name: Node, conditions: Sequence[Node], budget: Budget) -> list[Piece] | None:
@@ -168,16 +183,15 @@ def _bounds(relation: Relation, budget: Budget) -> list[Piece] | None:
 
 def same_pieces(gold: list[Piece], answer: list[Piece], budget: Budget) -> bool:
     """Whether two lists have the same pieces, in any order."""
-    rest = list(answer)
-    for piece in gold:
-        found = next((other for other in rest if _same_piece(piece, other, budget)), None)
-        if found is None:
-            return False
-        rest.remove(found)
-    return not rest
+
+    def rough(piece: Piece) -> str:
+        return ",".join(rough_value(end, budget) for end in (piece.low, piece.high))
+
+    return matched(gold, answer, rough, lambda piece, other: _same_piece(piece, other, budget))
 
 
 def _same_piece(gold: Piece, answer: Piece, budget: Budget) -> bool:
+    budget.spend_words(_STEP)
     if (gold.with_low, gold.with_high) != (answer.with_low, answer.with_high):
         return False
     return same_end(gold.low, answer.low, budget) and same_end(gold.high, answer.high, budget)

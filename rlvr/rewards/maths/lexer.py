@@ -92,7 +92,7 @@ _AMBIGUOUS = re.compile(r"(?<![0-9])0*[0-9]{1,3},[0-9]{3}(?![0-9])")
 _SKIPPED_COMMANDS = (
     r"\left \right \big \Big \bigg \Bigg \bigl \bigr \Bigl \Bigr \biggl \biggr \Biggl \Biggr \middle \displaystyle \textstyle"
     r" \limits \, \; \: \! \quad \qquad \( \) \[ \] \mathbf \boldsymbol \bm \mathit \boxed \fbox \thinspace \enspace \nolimits"
-    r" \scriptstyle \mathsf \mathcal \/"
+    r" \scriptstyle \underline \mathsf \mathcal \/"
 )
 # A lone backslash at the end is one before a space that was stripped.
 _SKIPPED = {*_SKIPPED_COMMANDS.split(), "\\ ", "\\\n", "\\"}

@@ -9,6 +9,7 @@ from mpmath.ctx_mp import MPContext
 
 from rlvr.rewards.maths.exact import Budget, exact
 from rlvr.rewards.maths.values import (
+    ARITHMETIC,
     Based,
     Call,
     Const,
@@ -22,6 +23,7 @@ from rlvr.rewards.maths.values import (
     RefusedError,
     Sum,
     Var,
+    parts,
     variables,
 )
 
@@ -237,10 +239,12 @@ def _value_at(node: Node, point: Point, digits: int, budget: Budget) -> Value | 
     return budget.done[key]
 
 
-def rough_value(node: Node, budget: Budget) -> str | None:
-    """A few digits of the value at one point: what differs here is hardly equal. None if there is no value."""
+def rough_value(node: Node, budget: Budget) -> str:
+    """A few digits of the values in a node, at one point: what differs here is hardly equal."""
+    if not isinstance(node, (*ARITHMETIC, Based)):
+        return ",".join(rough_value(part, budget) for part in parts(node))
     value = _value_at(node, points(variables(node), real=False)[0], PRECISIONS[0], budget)
-    return None if value is None else str(_evaluator(PRECISIONS[0], budget).context.nstr(value, 12))
+    return "" if value is None else str(_evaluator(PRECISIONS[0], budget).context.nstr(value, 12))
 
 
 def same_value(left: Node, right: Node, budget: Budget) -> bool:

@@ -147,8 +147,9 @@ def _unit(cursor: Cursor) -> str:
     while cursor.kind == "word" or cursor.mark("\\$", *CURRENCIES) or (factors and cursor.kind == "letter"):
         start = cursor.at
         power_before = 1
-        if cursor.text.lower() in SHAPES and cursor.peek().kind == "word":
+        if cursor.text.lower() in SHAPES and (cursor.peek().kind == "word" or cursor.peek().text == "."):
             power_before = SHAPES[cursor.take().text.lower()]
+            cursor.skip(".")
         name = _unit_name(cursor)
         if name is None:
             cursor.at = start
@@ -165,6 +166,9 @@ def _unit(cursor: Cursor) -> str:
 
 def _unit_name(cursor: Cursor) -> str | None:
     small = cursor.text.lower()
+    if UNITS.get(small) == "degree" and cursor.peek().text.lower() in ("celsius", "fahrenheit"):
+        small = cursor.peek().text.lower()
+        cursor.take()
     if small in ("and", "or"):
         return None
     name = UNITS.get(small) or (small if small in cursor.units else None)

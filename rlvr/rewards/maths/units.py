@@ -116,6 +116,8 @@ CURRENCIES = {"$": "usd", "€": "eur", "£": "gbp", "¥": "jpy", "¢": "cent"}
 ORDINALS = frozenset({"st", "nd", "rd", "th"})
 SHAPES = {"square": 2, "sq": 2, "cubic": 3, "cu": 3}
 """Words before a unit that raise it to a power."""
+MAGNITUDES = {"hundred": 2, "thousand": 3, "million": 6, "billion": 9, "trillion": 12}
+"""Words behind a number for a power of ten."""
 RAISED = {"squared": 2, "cubed": 3}
 """Words after a unit that raise it to a power."""
 _LABELS = "answer ans area volume perimeter probability total sum length distance result max min maximum minimum"

@@ -58,7 +58,12 @@ def choice_letter(text: str) -> str | None:
 
 def has_words(text: str) -> bool:
     """Whether there is a word of two letters or more that is no LaTeX command."""
-    return _WORD.search(text) is not None
+    return count_words(text) > 0
+
+
+def count_words(text: str) -> int:
+    """How many words of two letters or more there are that are no LaTeX commands."""
+    return len(_WORD.findall(text))
 
 
 def is_word_answer(text: str) -> bool:
