@@ -11,10 +11,12 @@ _ONE = re.compile(
     r"(?:(?:the\s+)?(?:correct\s+)?(?:final\s+)?(?:answer|option|choice)\s*(?:is|:)?\s*)*[(\[]?\s*([A-Za-z])\s*[)\].:]*",
     re.I,
 )
+_WITH_VALUE = re.compile(r"\(([A-Za-z])\)((?:[-+0-9.,/^%{}\s]|\\(?:[dt]?frac|sqrt|pi|infty|cdot|[%$ ,;:!]))*)")
+"""A letter with the number it stands for, in no words: ``(C) 12``."""
 
 
 def choice(gold: str, response: str) -> Verdict:
-    """Right if the answer is one letter, the gold one: ``C``, ``(C)``, ``C.``, ``\\text{C}``, ``the answer is C``.
+    """Right if the answer is one letter, the gold one: ``C``, ``(C)``, ``C.``, ``\\text{C}``, ``(C) 12``, ``the answer is C``.
 
     A letter with other words around it ("A good question") is no choice. Raises ValueError unless gold is one letter.
     """
@@ -25,7 +27,7 @@ def choice(gold: str, response: str) -> Verdict:
     if answer is None:
         return Verdict(reward=0.0, reason=Reason.NO_ANSWER)
     plain = _TEXT.sub(r"\1", answer[:200]).replace("$", "").replace("*", "").strip()
-    one = _ONE.fullmatch(plain) if len(answer) <= 200 else None
+    one = (_ONE.fullmatch(plain) or _WITH_VALUE.fullmatch(plain)) if len(answer) <= 200 else None
     if one is None:
         return Verdict(reward=0.0, reason=Reason.MALFORMED, extracted=answer)
     right = one[1].upper() == wanted[1]

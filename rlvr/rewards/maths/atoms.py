@@ -6,7 +6,7 @@ from rlvr.rewards.maths.cursor import Cursor
 from rlvr.rewards.maths.forms import evaluated
 from rlvr.rewards.maths.lexer import FUNCTIONS
 from rlvr.rewards.maths.numbers import based_in_brackets, first_digit, number, written_number
-from rlvr.rewards.maths.units import CURRENCIES
+from rlvr.rewards.maths.units import CURRENCIES, UNITS
 from rlvr.rewards.maths.values import (
     ARITHMETIC,
     Call,
@@ -62,9 +62,18 @@ def starts_atom(cursor: Cursor) -> bool:
         case "word":
             return _is_name(cursor)
         case "mark":
-            return cursor.text in _STARTS or (cursor.text == "|" and not cursor.bars[-1])
+            return (cursor.text in _STARTS and not unit_fraction(cursor)) or (
+                cursor.text == "|" and not cursor.bars[-1]
+            )
         case _:
             return False
+
+
+def unit_fraction(cursor: Cursor) -> bool:
+    r"""Whether a fraction of units comes next, ``\frac{\text{m}}{\text{s}}``."""
+    opening, name, after = (cursor.peek(k) for k in (1, 2, 3))
+    named = opening.text == "{" and name.kind == "word" and name.text.lower() in UNITS
+    return named and cursor.mark(r"\frac") and after.text in ("}", "^")
 
 
 def _is_name(cursor: Cursor) -> bool:

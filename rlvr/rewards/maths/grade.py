@@ -1,7 +1,7 @@
 """Grades a response by the value of its answer."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from rlvr.rewards.extract import the_answer
@@ -9,7 +9,18 @@ from rlvr.rewards.maths.compare import Judge
 from rlvr.rewards.maths.lexer import MAX_TEXT, Token, comma_readings, tokens
 from rlvr.rewards.maths.structure import read
 from rlvr.rewards.maths.units import UNITS
-from rlvr.rewards.maths.values import MalformedError, Measure, Negative, Node, Num, Phrase, RefusedError, Var, parts
+from rlvr.rewards.maths.values import (
+    ARITHMETIC,
+    MalformedError,
+    Measure,
+    Negative,
+    Node,
+    Num,
+    Phrase,
+    RefusedError,
+    Var,
+    parts,
+)
 from rlvr.rewards.maths.words import (
     choice_letter,
     count_words,
@@ -25,18 +36,24 @@ _BOXED = re.compile(r"\s*\$*\s*\\(?:boxed|fbox)\s*\{(.*)\}\s*\$*\s*\.?\s*", re.D
 _DECIMAL_COMMA = re.compile(r"-?[0-9]+,(?:[0-9]{1,2}|[0-9]{4,})")
 _ABOUT = re.compile(r"\s*(?:\\approx(?![A-Za-z])|≈)\s*")
 _COMMAND = re.compile(r"\\[A-Za-z]")
-_MAX_NOTATION = 200
-_MAX_NOTATION_WORDS = 8
+_LETTERED = re.compile(r"\\(?:text|textbf|textrm|mathrm|mathbf)\s*\{\s*\(([A-E])\)\s*\}(.*[0-9A-Za-z].*)", re.DOTALL)
+_MAX_WORDS = 6
+"""A gold answer with a formula in it has no more words than this, unless it is a sentence."""
 _MARKDOWN = ("**", "__", "*", "_", "`")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Gold:
-    """A gold answer that was read. readings: its values, two if a comma may mean thousands. words: its text if it is one of words."""
+    """A gold answer that was read.
+
+    readings: its values, two if a comma may mean thousands. words: its text if it is one of words. letter: the choice that the value
+    belongs to, as in ``\\textbf{(D)}\\ 12``.
+    """
 
     text: str
     readings: tuple[Node, ...]
     words: str | None
+    letter: str | None = None
 
 
 def parse_gold(gold: str) -> Gold:
@@ -49,9 +66,14 @@ def parse_gold(gold: str) -> Gold:
 
 def _read_gold(gold: str) -> Gold:
     text = _inside_box(gold.strip())
+    lettered = _LETTERED.fullmatch(text)
+    if lettered is not None and _LETTERED.fullmatch(lettered[2].strip()) is None:
+        return replace(_read_gold(lettered[2]), letter=lettered[1])
     if not any(character.isalnum() or character in "∅∞\\½⅓¼¾π" for character in text):
         raise MalformedError(f"the gold answer {gold!r} is empty")
     words = plain_words(text) if is_word_answer(text) else None
+    if words is None and count_words(text) > _MAX_WORDS:
+        raise MalformedError(f"the gold answer {gold[:100]!r} is a sentence with a formula in it")
     try:
         readings = tuple(dict.fromkeys(_readings(text, frozenset(), any_unit=True)))
     except (MalformedError, RefusedError):
@@ -68,13 +90,9 @@ _remembered_gold = lru_cache(maxsize=1024)(_read_gold)
 
 
 def _is_notation(text: str) -> bool:
-    """Whether a text that is not read here is still an answer, which only the same text equals, as ``A -> B`` in LaTeX.
-
-    Notation has a command or a word, and few words: a sentence with a formula in it is no answer.
-    """
+    """Whether a text that is not read here is still an answer, which only the same text equals, as ``A -> B`` in LaTeX."""
     tokens(text, thousands=False)
-    few = len(text) <= _MAX_NOTATION and count_words(text) <= _MAX_NOTATION_WORDS
-    return few and _balanced(text) and (has_words(text) or _COMMAND.search(text) is not None)
+    return _balanced(text) and (has_words(text) or _COMMAND.search(text) is not None)
 
 
 def _equals_itself(readings: tuple[Node, ...]) -> bool:
@@ -112,6 +130,11 @@ def grade_math(
 def is_right(gold: Gold, answer: str, require_evaluated: bool | None = None) -> bool:
     """Whether an answer, without the text around it, equals the gold answer. Raises MalformedError or RefusedError."""
     answer = _inside_box(_without_markdown(answer.strip()))
+    lettered = _LETTERED.fullmatch(answer)
+    if lettered is not None:
+        return _lettered_is_right(gold, lettered[1], lettered[2], require_evaluated)
+    if gold.letter is not None and choice_letter(answer) == gold.letter:
+        return True
     if gold.words is not None and plain_words(answer) == gold.words:
         return True
     if unwrapped(gold.text).isalpha() and unwrapped(answer) == unwrapped(gold.text):
@@ -132,6 +155,17 @@ def is_right(gold: Gold, answer: str, require_evaluated: bool | None = None) -> 
             answer = answer.replace(",", ".")
     readings = _readings(answer, frozenset(_units(gold)), any_unit=False)
     return any(_right(wanted, given, require_evaluated) for wanted in gold.readings for given in readings)
+
+
+def _lettered_is_right(gold: Gold, letter: str, value: str, require_evaluated: bool | None) -> bool:
+    r"""Whether ``\textbf{(D)}\ 12`` is right: by its letter if the gold answer is one, else by its value, or by both."""
+    if _LETTERED.fullmatch(value.strip()):
+        raise MalformedError("two choices")
+    if gold.letter not in (None, letter):
+        return False
+    if gold.readings != (Var(letter),):
+        return is_right(replace(gold, letter=None), value, require_evaluated)
+    return all(isinstance(reading, (*ARITHMETIC, Measure)) for reading in _readings(value, frozenset(), any_unit=False))
 
 
 def _right(gold: Node, answer: Node, require_evaluated: bool | None) -> bool:

@@ -1,6 +1,7 @@
 """Reads a whole answer: lists of relations of sets and ratios of sums, with their units. All of the text or nothing."""
 
 from rlvr.rewards.maths.arithmetic import power, sum_of_terms
+from rlvr.rewards.maths.atoms import unit_fraction
 from rlvr.rewards.maths.cursor import Cursor, Readers
 from rlvr.rewards.maths.lexer import tokens
 from rlvr.rewards.maths.units import CURRENCIES, LABELS, RAISED, SHAPES, UNITS, spell
@@ -132,7 +133,7 @@ def _measured(cursor: Cursor) -> Node:
         if _unit(cursor) not in ("", value.unit):
             cursor.at = start
         return value
-    if cursor.kind != "word" and not cursor.mark("\\$", *CURRENCIES):
+    if cursor.kind != "word" and not cursor.mark("\\$", *CURRENCIES) and not unit_fraction(cursor):
         return value
     unit = _unit(cursor)
     if unit and not isinstance(value, (*ARITHMETIC, Matrix, Based)):
@@ -142,7 +143,7 @@ def _measured(cursor: Cursor) -> Node:
 
 def _unit(cursor: Cursor) -> str:
     """The unit that comes next in its canonical spelling, empty if none does: ``cm^2``, ``miles per hour``, ``square feet``."""
-    factors: dict[str, int] = {}
+    factors = _fraction_of_units(cursor) if unit_fraction(cursor) else {}
     sign = 1
     while cursor.kind == "word" or cursor.mark("\\$", *CURRENCIES) or (factors and cursor.kind == "letter"):
         start = cursor.at
@@ -162,6 +163,19 @@ def _unit(cursor: Cursor) -> str:
         else:
             cursor.skip("*")
     return spell(factors)
+
+
+def _fraction_of_units(cursor: Cursor) -> dict[str, int]:
+    factors: dict[str, int] = {}
+    cursor.take()
+    for sign in (1, -1):
+        cursor.expect("{")
+        name = _unit_name(cursor)
+        if name is None or name in factors:
+            raise MalformedError("a unit is missing")
+        factors[name] = sign * _unit_power(cursor)
+        cursor.expect("}")
+    return factors
 
 
 def _unit_name(cursor: Cursor) -> str | None:
