@@ -212,7 +212,7 @@ def _number_between(cursor: Cursor, close: str, *, bar: bool = False) -> Node:
 
 
 def _braced(cursor: Cursor) -> Node:
-    """A group in braces, which are not seen: ``{x+1}``."""
+    """A group in braces, which are not seen around one value, as in ``{x+1}``, and are a set's around several."""
     builder = _set_builder(cursor, "}")
     if builder is not None:
         return builder
@@ -222,9 +222,7 @@ def _braced(cursor: Cursor) -> Node:
         return _infix(cursor, items[0])
     cursor.leave()
     cursor.expect("}")
-    if len(items) != 1:
-        raise MalformedError("several values where one must be")
-    return items[0]
+    return items[0] if len(items) == 1 else Finite(items)
 
 
 def _infix(cursor: Cursor, top: Node) -> Node:

@@ -41,6 +41,7 @@ from rlvr.rewards.maths.values import (
     Relation,
     SetTerm,
     Several,
+    Sum,
     Var,
     variables,
 )
@@ -214,6 +215,9 @@ class Judge:
         if gold_items is not None and answer_items is not None and self._matched(gold_items, answer_items):
             return True
         if isinstance(gold, Several) and isinstance(answer, Several):
+            if _has_names(answer) and not _has_names(gold):
+                values = _values_by_name(answer)
+                return values is not None and self._in_order(wanted, values)
             return self._matched(list(wanted), list(answer.items))
         if any(isinstance(item, Relation) for item in wanted) and isinstance(answer, (Group, SetTerm)):
             ordered = [without_label(item)[1] for item in wanted]
@@ -314,7 +318,9 @@ class Judge:
     def _equation(self, gold: Relation, answer: Node) -> bool:
         label, value = without_label(gold)
         if not isinstance(answer, Relation):
-            return label is not None and not isinstance(value, Relation) and self.right(value, answer)
+            # x + y = 5 is a line, not a name for 5.
+            named = label is not None and not isinstance(label, Sum)
+            return named and not isinstance(value, Relation) and self.right(value, answer)
         answer_label, answer_value = without_label(answer)
         if (
             label is not None
@@ -380,6 +386,12 @@ def _label_key(label: Node) -> str:
     if isinstance(label, Var):
         return label.name.partition("_")[0]
     return "apply" if isinstance(label, Call) else "several"
+
+
+def _has_names(items: Several) -> bool:
+    """Whether values are given to several unknowns, as in ``x = 1, y = 2``."""
+    labels = [without_label(item)[0] for item in items.items]
+    return len({_label_key(label) for label in labels if label is not None}) > 1
 
 
 def _values_by_name(answer: Several) -> list[Node] | None:

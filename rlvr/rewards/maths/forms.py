@@ -173,6 +173,9 @@ def without_label(node: Node) -> tuple[Node | None, Node]:
     if not isinstance(node, Relation) or set(node.operators) != {"="}:
         return None, node
     members = node.members
+    values = [member for member in members if not isinstance(member, Var)]
+    if len(values) == 1 and len(members) > 2:
+        return next(member for member in members if isinstance(member, Var)), values[0]
     for label, rest in ((members[0], members[1:]), (members[-1], members[:-1])):
         named = isinstance(label, Call) and len(rest) == 1
         if is_label(label) and (named or not any(is_label(member) for member in rest)):

@@ -91,8 +91,8 @@ _remembered_gold = lru_cache(maxsize=1024)(_read_gold)
 
 def _is_notation(text: str) -> bool:
     """Whether a text that is not read here is still an answer, which only the same text equals, as ``A -> B`` in LaTeX."""
-    tokens(text, thousands=False)
-    return _balanced(text) and (has_words(text) or _COMMAND.search(text) is not None)
+    commands = any(_COMMAND.match(token.text) for token in tokens(text, thousands=False))
+    return _balanced(text) and (has_words(text) or commands or _COMMAND.search(text) is not None)
 
 
 def _equals_itself(readings: tuple[Node, ...]) -> bool:

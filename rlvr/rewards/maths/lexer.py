@@ -55,7 +55,7 @@ _CHARACTERS: dict[str, str] = {
     "÷": r"\div ", "π": r"\pi ", "√": r"\sqrt ", "∛": r"\sqrt[3]", "∞": r"\infty ", "≠": r"\ne ", "≈": r"\approx ",
     "∪": r"\cup ", "∩": r"\cap ", "∈": r"\in ", "±": r"\pm ", "∓": r"\mp ", **dict.fromkeys("°º˚", r"^\circ "), "∨": r"\lor ", "⌊": r"\lfloor ",
     "⌋": r"\rfloor ", "⌈": r"\lceil ", "⌉": r"\rceil ", "∣": "|", "⟨": r"\langle ", "⟩": r"\rangle ", "∖": r"\setminus ",
-    "ⅈ": "i", "ⅇ": "e", "×": r"\times ",
+    "ⅈ": "i", "ⅇ": "e", "…": r"\ldots ", "×": r"\times ",
 }  # fmt: skip
 # Full-width forms are the same characters in another width.
 _CHARACTERS |= {chr(0xFF01 + k): chr(0x21 + k) for k in range(94)} | {"－": "-", "\u3000": " "}
@@ -92,7 +92,7 @@ _AMBIGUOUS = re.compile(r"(?<![0-9])0*[0-9]{1,3},[0-9]{3}(?![0-9])")
 _SKIPPED_COMMANDS = (
     r"\left \right \big \Big \bigg \Bigg \bigl \bigr \Bigl \Bigr \biggl \biggr \Biggl \Biggr \middle \displaystyle \textstyle"
     r" \limits \, \; \: \! \quad \qquad \( \) \[ \] \mathbf \boldsymbol \bm \mathit \boxed \fbox \thinspace \enspace \nolimits"
-    r" \scriptstyle \underline \mathsf \mathcal \/"
+    r" \scriptstyle \underline \tiny \small \normalsize \large \Large \LARGE \huge \Huge \bf \it \sf \mathsf \mathcal \/"
 )
 # A lone backslash at the end is one before a space that was stripped.
 _SKIPPED = {*_SKIPPED_COMMANDS.split(), "\\ ", "\\\n", "\\"}
@@ -105,11 +105,12 @@ _SAME = {
     r"\rbrace": r"\}", r"\lbrack": "[", r"\rbrack": "]", r"\lvert": "|", r"\rvert": "|", r"\vert": "|", r"\mid": "|",
     r"\varnothing": r"\emptyset", r"\degree": r"\circ", r"\textdegree": r"\circ", r"\lor": "or", r"\vee": "or", r"\colon": ":", r"\%": "%", r"\$": "\\$",
     r"\euro": "€", r"\pounds": "£", r"\cent": "¢", "**": "^", r"\lparen": "(", r"\rparen": ")", r"\land": "and", r"\&": "and",
-    r"\prime": "'", r"\backslash": r"\setminus", r"\notin": "notin", r"\bullet": "*",
+    r"\prime": "'", r"\backslash": r"\setminus", r"\notin": "notin", r"\dots": r"\ldots", r"\cdots": r"\ldots", r"\dotsc": r"\ldots", r"\bullet": "*",
 }  # fmt: skip
 _GREEK_MARKS = frozenset("\\" + name for name in _GREEK_COMMANDS.split())
 
 
+_COLOR = re.compile(r"\\(?:text)?color\s?\{[A-Za-z]{1,20}\}")
 _HALF_DAY = re.compile(r"\b([aApP])\.\s?[mM]\b\.?")
 
 
@@ -129,6 +130,7 @@ def tokens(text: str, *, thousands: bool) -> list[Token]:
         raise MalformedError("a template that is not filled in")
     text = _RAISED_RUN.sub(lambda run: "^{" + "".join(map(_RAISED.__getitem__, run[0])) + "}", text)
     text = _LOWERED_RUN.sub(lambda run: "_{" + "".join(map(_LOWERED.__getitem__, run[0])) + "}", text)
+    text = _COLOR.sub("", text).replace("...", r"\ldots ")
     text = _HALF_DAY.sub(r"\1m", text.translate(_TABLE))
     return _Lexer(text, _COMMA_GROUPS if thousands else _COMMA_SPLITS).run()
 

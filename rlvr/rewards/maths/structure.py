@@ -38,6 +38,7 @@ def read(text: str, *, thousands: bool, units: frozenset[str] = frozenset(), any
     _leading(cursor)
     value = _several(cursor)
     cursor.skip(".", ",")
+    cursor.skip("\\\\")
     if cursor.kind != "end":
         raise MalformedError(f"{cursor.text[:20]!r} is left over")
     return value
