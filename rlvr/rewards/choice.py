@@ -14,7 +14,7 @@ _ONE = re.compile(
 _WITH_TEXT = re.compile(r"(?:\(([A-Za-z])\)|([A-Z])[).:](?=\s|\\))(.*)", re.DOTALL)
 """A letter with what it stands for: ``(C) 12``, ``C. Paris``."""
 _OTHER = re.compile(
-    r"(?<![A-Za-z\\])(?:[A-Z](?![A-Za-z])|(?:not|no|or|wrong|incorrect|false|either|maybe|isn't|unless)(?![A-Za-z]))"
+    r"(?<![A-Za-z\\])(?:[A-Z](?![A-Za-z])|(?:not|no|or|wrong|incorrect|false|either|maybe|isn't|unless|but|rather|instead|cannot|can't|perhaps|probably|possibly|unlikely|unsure|guess|vs)(?![A-Za-z]))"
 )
 """What is not in the text of one choice: another letter, a denial."""
 

@@ -265,7 +265,7 @@ def _set_builder(cursor: Cursor, close: str) -> SetTerm | None:
     cursor.joining = outer
     cursor.leave()
     cursor.expect(close)
-    conditions = condition.items if isinstance(condition, Several) and not condition.either else (condition,)
+    conditions = condition.items if isinstance(condition, Several) and condition.word != "or" else (condition,)
     return SetTerm("where", (name, *domain, *conditions))
 
 

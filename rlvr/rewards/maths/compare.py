@@ -201,6 +201,8 @@ class Judge:
 
     def _collection(self, gold: Node, wanted: Sequence[Node], answer: Node) -> bool:
         """A set or a list: the same items in any order. Brackets that mean order are fine only for a list without any."""
+        if _joined_otherwise(gold, answer):
+            return False
         if len(wanted) == 1 and isinstance(answer, Group):
             return self.right(wanted[0], answer)
         answer_items = self._items(answer)
@@ -386,6 +388,14 @@ def _label_key(label: Node) -> str:
     if isinstance(label, Var):
         return label.name.partition("_")[0]
     return "apply" if isinstance(label, Call) else "several"
+
+
+def _joined_otherwise(gold: Node, answer: Node) -> bool:
+    """Whether bounds that are joined by ``and`` in one are joined by ``or`` in the other."""
+    if not isinstance(gold, Several) or not isinstance(answer, Several):
+        return False
+    bounds = all(isinstance(item, Relation) and "=" not in item.operators for item in gold.items + answer.items)
+    return bounds and {gold.word, answer.word} == {"and", "or"}
 
 
 def _has_names(items: Several) -> bool:

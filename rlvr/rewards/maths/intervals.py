@@ -50,8 +50,10 @@ def pieces(node: Node, budget: Budget) -> list[Piece] | None:
             return [Piece(item, item, True, True) for item in items]
         case SetTerm("cup", items):
             return _joined(items, budget)
-        case Several(items, either):
-            return (None if either else _common(items, budget)) or _joined(items, budget)
+        case Several(items, word):
+            if word == "and" and all(isinstance(item, Relation) for item in items):
+                return _common(items, budget)
+            return (None if word == "or" else _common(items, budget)) or _joined(items, budget)
         case SetTerm("setminus", (NumberSet("R"), left_out)):
             return _complement(pieces(left_out, budget), budget)
         case SetTerm("setminus", (whole, left_out)):

@@ -45,13 +45,13 @@ def read(text: str, *, thousands: bool, units: frozenset[str] = frozenset(), any
 
 
 def _several(cursor: Cursor) -> Node:
-    """One value or several; ``or`` between any of them is kept in mind."""
+    """One value or several; the ``or`` or ``and`` between them is kept in mind."""
     start = cursor.at
     items = _items(cursor)
     if len(items) == 1:
         return items[0]
-    either = any(token.kind == "word" and token.text.lower() == "or" for token in cursor.tokens[start : cursor.at])
-    return Several(items, either)
+    words = {token.text.lower() for token in cursor.tokens[start : cursor.at] if token.kind == "word"}
+    return Several(items, next((word for word in ("or", "and") if word in words), ""))
 
 
 def _leading(cursor: Cursor) -> None:

@@ -123,10 +123,10 @@ class Finite:
 
 @dataclass(frozen=True, slots=True)
 class Several:
-    """Answers with commas, ``and`` or ``or`` between them, without brackets. either: whether an ``or`` is among these."""
+    """Answers with commas, ``and`` or ``or`` between them, without brackets. word: the ``and`` or ``or``, if there is one."""
 
     items: tuple["Node", ...]
-    either: bool = False
+    word: str = ""
 
 
 @dataclass(frozen=True, slots=True)
