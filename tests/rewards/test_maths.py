@@ -160,7 +160,7 @@ def test_short_notation_is_a_gold_answer(gold: str) -> None:
 
 @pytest.mark.parametrize("item", [r"\sqrt{%d}", r"\pi+%d", "x-%d", "(%d,1)", r"\frac{1}{%d}", r"\{%d,\pi\}"])
 def test_long_lists_are_matched_in_any_order(item: str) -> None:
-    items = [item % number for number in range(2, 62)]
+    items = [item % number for number in range(2, 42)]
     gold, reversed_list = ",".join(items), ",".join(reversed(items))
     parse_gold(gold)
     verdict, calls = counted_work(lambda: grade_math(gold, boxed(reversed_list)))
