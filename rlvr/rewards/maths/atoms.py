@@ -164,7 +164,7 @@ def _marked(cursor: Cursor) -> Node:
         unit = CURRENCIES[text.lstrip("\\")]
         minus = cursor.skip("-")
         value = cursor.read.power(cursor)
-        if not evaluated(value) or minus:
+        if not isinstance(value, Num | Product) or not evaluated(value) or minus:
             raise MalformedError("a currency without an amount")
         return Measure(value, unit)
     reader = _READERS.get(text)

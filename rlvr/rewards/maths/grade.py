@@ -38,7 +38,7 @@ _ABOUT = re.compile(r"\s*(?:\\approx(?![A-Za-z])|≈)\s*")
 _COMMAND = re.compile(r"\\[A-Za-z]")
 _LETTERED = re.compile(r"\\(?:text|textbf|textrm|mathrm|mathbf)\s*\{\s*\(([A-E])\)\s*\}(.*[0-9A-Za-z].*)", re.DOTALL)
 _MAX_WORDS = 6
-"""A gold answer with a formula in it has no more words than this, unless it is a sentence."""
+"""A gold answer with more words than this, which are neither functions nor units, is a sentence with a formula in it."""
 _MARKDOWN = ("**", "__", "*", "_", "`")
 
 
@@ -72,17 +72,16 @@ def _read_gold(gold: str) -> Gold:
     if not any(character.isalnum() or character in "∅∞\\½⅓¼¾π" for character in text):
         raise MalformedError(f"the gold answer {gold!r} is empty")
     words = plain_words(text) if is_word_answer(text) else None
-    if words is None and count_words(text) > _MAX_WORDS:
-        raise MalformedError(f"the gold answer {gold[:100]!r} is a sentence with a formula in it")
     try:
         readings = tuple(dict.fromkeys(_readings(text, frozenset(), any_unit=True)))
     except (MalformedError, RefusedError):
         if words is None and not _is_notation(text):
             raise
         return Gold(text=text, readings=(Phrase(words or text),), words=words)
-    if words is None and not _equals_itself(readings):
-        raise MalformedError(f"the gold answer {gold!r} contradicts itself")
-    return Gold(text=text, readings=readings, words=words)
+    found = Gold(text=text, readings=readings, words=words)
+    if words is None and (len(_units(found)) > _MAX_WORDS or not _equals_itself(readings)):
+        raise MalformedError(f"the gold answer {gold!r} contradicts itself or is a sentence")
+    return found
 
 
 # A data set asks for the same gold answer once for each response to it.
@@ -90,9 +89,10 @@ _remembered_gold = lru_cache(maxsize=1024)(_read_gold)
 
 
 def _is_notation(text: str) -> bool:
-    """Whether a text that is not read here is still an answer, which only the same text equals, as ``A -> B`` in LaTeX."""
+    """Whether a text that is not read here is still an answer, as ``A -> B`` in LaTeX, and not a sentence with a formula."""
     commands = any(_COMMAND.match(token.text) for token in tokens(text, thousands=False))
-    return _balanced(text) and (has_words(text) or commands or _COMMAND.search(text) is not None)
+    short = _balanced(text) and count_words(text) <= _MAX_WORDS
+    return short and (has_words(text) or commands or _COMMAND.search(text) is not None)
 
 
 def _equals_itself(readings: tuple[Node, ...]) -> bool:

@@ -147,7 +147,9 @@ def _members(name: Node, conditions: Sequence[Node], budget: Budget) -> list[Pie
     rest = [condition for condition in conditions if condition != Relation((name, NumberSet("R")), ("in",))]
     if any(not variables(condition) <= variables(name) for condition in rest):
         return None
-    return pieces(rest[0], budget) if len(rest) == 1 else _common(rest, budget)
+    if len(rest) < 2:
+        return pieces(rest[0] if rest else NumberSet("R"), budget)
+    return _common(rest, budget)
 
 
 def bounded_variable(relation: Relation) -> str | None:

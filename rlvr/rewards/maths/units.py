@@ -71,7 +71,7 @@ _SPELLINGS = {
 }
 _COUNTED = """
 account acorn action actor adult album alien animal ant apartment apple application appointment arrangement arrow article artist
-athlete attempt aunt author bag baker ball balloon banana bar barrel basket bat battery bead bean beaver bee beer bell bench
+athlete attempt aunt author bag baker ball balloon banana bar barrel basket bat battery bead bean beaver bee beer bell berry bench
 bike bill binder bird biscuit blanket block blossom blouse boat bolt book bookmark boot bottle bouquet bowl box boy bracelet
 branch bread brick bride brother brownie bucket bug building bulb bunch bunny burger burrito bus bush bushel business butterfly
 button cabinet cactus cage cake calculator calendar calf calorie camel camera camp camper candle candy canoe capsule car caramel

@@ -9,7 +9,7 @@ _WRAPPERS = re.compile(
 )
 _SPACES = re.compile(r"\\[,;:! ]|\\$|\\quad|\\qquad|[\s~$]|\\[()\[\]]")
 _CHOICE = re.compile(r"\(?([A-Za-z])\)?[.:]?")
-_WORD = re.compile(r"(?<![\\A-Za-z])[A-Za-z]{2,}")
+_WORD = re.compile(r"(?<![\\A-Za-z])(?<!\\begin\{)(?<!\\end\{)[A-Za-z]{2,}")
 _SYNONYMS = {
     "dne": "does not exist",
     "doesn't exist": "does not exist",
@@ -29,8 +29,8 @@ _ARTICLE = re.compile(r"\A(?:an?|the) (?=\S{2})")
 def plain_words(text: str) -> str:
     """Text without LaTeX wrappers, braces, letter case, an article, doubled spaces and a final period.
 
-    >>> plain_words(r"\\text{No  Solution}.")
-    'no solution'
+    >>> plain_words(r"\\text{The  Limit Exists}.")
+    'limit exists'
     """
     text = _ARTICLE.sub("", unwrapped(text).casefold())
     return _SYNONYMS.get(text, text)
@@ -57,12 +57,12 @@ def choice_letter(text: str) -> str | None:
 
 
 def has_words(text: str) -> bool:
-    """Whether there is a word of two letters or more that is no LaTeX command."""
+    """Whether there is a word of two letters or more that is neither a LaTeX command nor the name of an environment."""
     return count_words(text) > 0
 
 
 def count_words(text: str) -> int:
-    """How many words of two letters or more there are that are no LaTeX commands."""
+    """How many words of two letters or more there are that are neither LaTeX commands nor names of environments."""
     return len(_WORD.findall(text))
 
 
