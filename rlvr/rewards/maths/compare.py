@@ -217,9 +217,8 @@ class Judge:
         if gold_items is not None and answer_items is not None and self._matched(gold_items, answer_items):
             return True
         if isinstance(gold, Several) and isinstance(answer, Several):
-            if _has_names(answer) and not _has_names(gold):
-                values = _values_by_name(answer)
-                return values is not None and self._in_order(wanted, values)
+            if _has_names(gold) != _has_names(answer):
+                return self._in_order(_values_in_order(gold), _values_in_order(answer))
             return self._matched(list(wanted), list(answer.items))
         if any(isinstance(item, Relation) for item in wanted) and isinstance(answer, (Group, SetTerm)):
             ordered = [without_label(item)[1] for item in wanted]
@@ -396,6 +395,11 @@ def _joined_otherwise(gold: Node, answer: Node) -> bool:
         return False
     bounds = all(isinstance(item, Relation) and "=" not in item.operators for item in gold.items + answer.items)
     return bounds and {gold.word, answer.word} == {"and", "or"}
+
+
+def _values_in_order(items: Several) -> Sequence[Node]:
+    """Values without the names they are given to; none at all if these are not in alphabetical order."""
+    return (_values_by_name(items) or ()) if _has_names(items) else items.items
 
 
 def _has_names(items: Several) -> bool:
