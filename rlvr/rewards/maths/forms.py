@@ -169,7 +169,10 @@ def is_label(node: Node) -> bool:
 
 
 def without_label(node: Node) -> tuple[Node | None, Node]:
-    """(label, value) of ``label = value`` or ``value = label``; the label is None if there is none. A chain keeps its other members."""
+    """(label, value) of ``label = value`` or ``value = label``; the label is None if there is none.
+
+    A chain keeps its other members, but ``x = y = 5`` has a label and one value.
+    """
     if not isinstance(node, Relation) or set(node.operators) != {"="}:
         return None, node
     members = node.members

@@ -51,6 +51,8 @@ def pieces(node: Node, budget: Budget) -> list[Piece] | None:
         case SetTerm("cup", items):
             return _joined(items, budget)
         case Several(items, word):
+            if len({bounded_variable(item) for item in items if isinstance(item, Relation)}) > 1:
+                return None
             if word == "and" and all(isinstance(item, Relation) for item in items):
                 return _common(items, budget)
             return (None if word == "or" else _common(items, budget)) or _joined(items, budget)
