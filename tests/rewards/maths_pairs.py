@@ -1233,6 +1233,8 @@ EQUAL_STRUCTURES = [
     (r"(5,\infty)", "(5,∞)"),
 ]
 OTHER_STRUCTURES = [
+    ("42", r"x^2 \approx 42"),
+    (r"\mathbb{R}\setminus[0,1]", r"\mathbb{R}\setminus[0,a]"),
     ("(2,5)", "x>2, y<5"),
     (r"(-\infty,2)\cup(3,\infty)", r"x<2 \text{ or } y>3"),
     ("x=1,y=2,z=3", "3,2,1"),

@@ -286,8 +286,8 @@ def _agree(left: Node, right: Node, point: Point, budget: Budget) -> bool | None
 
 
 def real_value(node: Node, digits: int, budget: Budget) -> Value | None:
-    """The real value of a constant expression to so many digits; None if it has none."""
-    value = _value_at(node, Point({}, real=True), digits, budget)
+    """The real value of an expression to so many digits; None if it has none, or has variables."""
+    value = None if variables(node) else _value_at(node, Point({}, real=True), digits, budget)
     return value if value is not None and value.__class__.__name__ == "mpf" else None
 
 
