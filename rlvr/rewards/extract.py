@@ -99,10 +99,15 @@ def _auto(text: str) -> Answer:
 
 
 def tags(text: str) -> str | None:
-    """What the last ``<answer>…</answer>`` holds; None if there is no closed one."""
+    """What the last ``<answer>…</answer>`` that is not blank holds; nothing if all are blank, None if none is closed."""
+    found: str | None = None
     end = text.rfind("</answer>")
-    start = text.rfind("<answer>", 0, end) if end >= 0 else -1
-    return text[start + len("<answer>") : end] if start >= 0 else None
+    while end >= 0 and (start := text.rfind("<answer>", 0, end)) >= 0:
+        found = text[start + len("<answer>") : end]
+        if found.strip():
+            break
+        end = text.rfind("</answer>", 0, start)
+    return found
 
 
 def boxes(text: str) -> str | None:

@@ -125,3 +125,8 @@ def test_hostile_text_takes_linear_time(piece: str) -> None:
             for hostile in (text, text + "\\boxed{1}"):
                 _, calls = counted_work(lambda hostile=hostile, style=style: the_answer(hostile, style))
                 assert calls < MOST_CALLS, style
+
+
+def test_an_empty_pair_of_tags_named_after_the_answer_does_not_hide_it() -> None:
+    assert the_answer("<answer>42</answer> I wrapped it in <answer></answer>, as asked").text == "42"
+    assert the_answer("\\boxed{42} <answer> </answer>").text is None
