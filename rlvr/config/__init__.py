@@ -3,7 +3,15 @@
 A key that could have no effect is refused where it is set (``experts`` for a dense family, ``betas`` for SGD, …).
 """
 
-from rlvr.config.algorithm import GROUP_RELATIVE, PRESETS, AlgoConfig, EntropyMaskConfig, GaeConfig, KlConfig
+from rlvr.config.algorithm import (
+    GROUP_RELATIVE,
+    PRESETS,
+    AlgoConfig,
+    BranchesConfig,
+    EntropyMaskConfig,
+    GaeConfig,
+    KlConfig,
+)
 from rlvr.config.data import DataConfig, Mixture, PretrainDataConfig, SourceConfig
 from rlvr.config.models import ModelConfig, PromptConfig, TokenizerConfig
 from rlvr.config.rewards import ANSWERS, ComponentConfig, LengthConfig, RewardConfig
@@ -36,6 +44,7 @@ __all__ = [
     "STAGES",
     "AlgoConfig",
     "ArithmeticConfig",
+    "BranchesConfig",
     "ComponentConfig",
     "DataConfig",
     "DocumentStageConfig",

@@ -13,6 +13,9 @@ Share = Annotated[float, Field(gt=0.0, lt=1.0)]
 GROUP_RELATIVE = ("group_mean", "leave_one_out", "group_standardised")
 """Estimators that give a group whose rollouts were all rewarded alike no advantage."""
 
+UNSCALED = ("reward", "group_mean", "leave_one_out", "running_mean")
+"""Estimators whose advantage is the reward minus a baseline."""
+
 RATIO_FIELDS = ("ratio", "clip_low", "clip_high", "cap")
 """What only a loss with an importance ratio has."""
 
@@ -50,6 +53,15 @@ class GaeConfig(Strict):
     """γ: what a reward one token later is worth."""
     trace: Fraction = 0.95
     """λ: 0 trusts the value of the next token alone, 1 the rewards alone."""
+
+
+class BranchesConfig(Strict):
+    """Values of prefixes by sampling on from them."""
+
+    every: PositiveInt = 8
+    """Tokens between two prefixes."""
+    samples: PositiveInt = 4
+    """Completions from each prefix."""
 
 
 class EntropyMaskConfig(Strict):
@@ -95,6 +107,7 @@ class AlgoConfig(Strict):
         "ppo",
         "star",
         "raft",
+        "opd",
     ] = "reinforce"
     advantage: Literal[
         "reward",
@@ -105,13 +118,23 @@ class AlgoConfig(Strict):
         "batch_standardised",
         "positive",
         "gae",
+        "teacher",
     ]
     """How much better a rollout is than expected: the reward itself; minus the group's mean, the mean of the others, or the
     mean of all steps before; divided by the group's or after centring by the batch's deviation; the reward if positive;
-    or by token, from the values of a value model (gae)."""
+    or by token, from the values of a value model (gae), or its log-probability under the teacher minus its own."""
     gae: GaeConfig | None = None
+    teacher: str | None = None
+    """Of advantage teacher: a model as under ``model``, with the same tokenizer."""
+    credit: Literal["sequence", "oracle", "branches"] = "sequence"
+    """A rollout's advantage goes to all its tokens, to those that the task knows to matter, or is parted by branches."""
+    branches: BranchesConfig | None = None
+    overlong_buffer: Fraction = 0.0
+    """In the last share of max_new_tokens an answer's reward falls linearly, by 1 at the end."""
     drop_zero_variance: bool
     """Leave out groups whose rollouts were all rewarded alike; default: where they have no advantage anyway."""
+    max_refills: NonNegativeInt = 0
+    """Rounds of sampling that a step may add until it has problems_per_step groups that are not dropped."""
     loss: Literal["policy_gradient", "clipped", "truncated"]
     """What corrects for rollouts of another policy: nothing, the clipped ratio, or a ratio truncated from above."""
     ratio: Literal["token", "sequence", "geometric"] | None = None
@@ -151,8 +174,14 @@ class AlgoConfig(Strict):
         if filled["loss"] != preset["loss"]:  # then what belongs to the preset's own loss is not meant
             filled = {key: value for key, value in filled.items() if key not in RATIO_FIELDS or key in fields}
         defaults: dict[str, Any] = {"drop_zero_variance": filled["advantage"] in GROUP_RELATIVE}
+        if not filled.get("drop_zero_variance", defaults["drop_zero_variance"]) and "max_refills" not in fields:
+            filled.pop("max_refills", None)
+        if filled["advantage"] == "teacher" and "overlong_buffer" not in fields:
+            filled.pop("overlong_buffer", None)
         if filled["advantage"] == "gae":
             defaults["gae"] = {}
+        if fields.get("credit") == "branches":
+            defaults["branches"] = {}
         if isinstance(filled["loss"], str):
             defaults |= LOSS_DEFAULTS.get(filled["loss"], {})
         return {**defaults, **filled}
@@ -163,8 +192,7 @@ class AlgoConfig(Strict):
             raise ValueError(
                 "drop_zero_variance: true throws away groups that are all correct, which positive imitates"
             )
-        if self.advantage != "gae":
-            self.refuse_set(("gae",), f"for advantage {self.advantage}")
+        self._check_advantage()
         unused = tuple(field for field in RATIO_FIELDS if field not in LOSS_DEFAULTS[self.loss])
         self.refuse_set(unused, f"for loss {self.loss}")
         if not self.off_policy and self.loss != "policy_gradient":
@@ -177,6 +205,27 @@ class AlgoConfig(Strict):
                 f"updates_per_batch {self.updates_per_batch} must be a multiple of parts {self.parts}: each part is used equally often"
             )
         return self
+
+    def _check_advantage(self) -> None:
+        """Refuse what the advantage or its credit makes no use of."""
+        for field in ("gae", "teacher"):
+            if self.advantage != field:
+                self.refuse_set((field,), f"for advantage {self.advantage}")
+        if self.advantage == "teacher" and self.teacher is None:
+            raise ValueError("advantage teacher needs teacher, the model to learn from")
+        if self.advantage == "teacher" and self.kl is not None and self.kl.where == "reward":
+            raise ValueError("kl.where reward has no effect for advantage teacher, which looks at no reward; remove it")
+        if self.advantage == "teacher":
+            self.refuse_set(("overlong_buffer",), "for advantage teacher, which looks at no reward")
+        if self.credit != "branches":
+            self.refuse_set(("branches",), f"for credit {self.credit}")
+        elif self.advantage not in UNSCALED:
+            raise ValueError(
+                f"credit branches parts a reward minus a baseline, which advantage {self.advantage} is not; "
+                f"allowed: {', '.join(UNSCALED)}"
+            )
+        if not self.drop_zero_variance:
+            self.refuse_set(("max_refills",), "without drop_zero_variance")
 
     @property
     def off_policy(self) -> bool:
@@ -201,10 +250,11 @@ PRESETS: dict[str, dict[str, Any]] = {
     "dr_grpo": {
         "advantage": "group_mean", "loss": "clipped", "clip_low": 0.2, "clip_high": 0.2, "aggregation": "constant",
     },
-    # DAPO: clip-higher, a mean over tokens, arXiv:2503.14476, equation 8.
+    # DAPO: clip-higher, a mean over tokens (arXiv:2503.14476, equation 8), groups sampled until enough differ (equation 11), and
+    # a soft penalty in the last fifth of the length (equation 13).
     "dapo": {
         "advantage": "group_standardised", "loss": "clipped", "clip_low": 0.2, "clip_high": 0.28, "aggregation": "token",
-        "updates_per_batch": 4, "parts": 4,
+        "updates_per_batch": 4, "parts": 4, "max_refills": 9, "overlong_buffer": 0.2,
     },
     # GSPO: one ratio a sequence, its length's root, arXiv:2507.18071, equations 5 to 7; the clips and 4 parts of section 5.1.
     "gspo": {
@@ -231,4 +281,6 @@ PRESETS: dict[str, dict[str, Any]] = {
     "raft": {
         "advantage": "positive", "loss": "clipped", "clip_low": 0.2, "clip_high": 0.2, "aggregation": "token",
     },
+    # On-policy distillation: the reverse KL to a teacher at each sampled token, arXiv:2306.13649, equation 3; needs `teacher`.
+    "opd": {"advantage": "teacher", "loss": "policy_gradient", "aggregation": "token"},
 }  # fmt: skip

@@ -3,10 +3,10 @@
 from rlvr.collect import make_collector
 from rlvr.config import RlConfig
 from rlvr.evaluation import scheduled
-from rlvr.models.heads import ValueModel
 from rlvr.models.pretrained import load_model
 from rlvr.runtime.device import start
 from rlvr.runtime.run_dir import RunDirectory
+from rlvr.stages.policies import Policies, make_helpers
 from rlvr.stages.rollouts import Rollouts
 from rlvr.train.loop import Fit, Limit, fit
 from rlvr.train.losses import LOGPROB_GAP, policy_loss, with_effective_samples
@@ -23,8 +23,9 @@ def run(config: RlConfig, run: RunDirectory) -> None:
     collector = make_collector(
         model, codec, task=config.task, reward=config.reward, rollout=config.rollout, seed=config.seed
     )
-    critic = ValueModel(model) if config.algo.advantage == "gae" else None
-    source = Rollouts(model=model, critic=critic, collector=collector, config=config, run=run)
+    helpers = make_helpers(config, model, codec)
+    policies = Policies(model, helpers, config, pad_id=codec.pad_id)
+    source = Rollouts(collector=collector, policies=policies, config=config, run=run, device=device)
     fit(
         Fit(
             label="rl",
@@ -33,8 +34,8 @@ def run(config: RlConfig, run: RunDirectory) -> None:
             source=source,
             config=config.train,
             run=run,
-            loss=policy_loss(config.algo, config.rollout.temperature, critic),
-            companion=critic,
+            loss=policy_loss(config.algo, config.rollout.temperature, helpers.critic),
+            companion=helpers.critic,
             describe=with_effective_samples,
             evaluate=scheduled(config, model, codec),
             limits=(
