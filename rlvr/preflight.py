@@ -25,6 +25,7 @@ from rlvr.errors import RlvrError
 from rlvr.gold import check_gold
 from rlvr.models.location import count_parameters, locate
 from rlvr.models.vocabulary import THINK, parameter_count, vocabulary, vocabulary_size
+from rlvr.recorded import recorded_files
 from rlvr.rewards import RewardSum
 from rlvr.tasks import make_task
 from rlvr.tasks.task import available
@@ -97,7 +98,10 @@ def inputs(config: StageConfig) -> dict[str, str]:
         paths += [source.text, getattr(source.task, "path", None)]
     files = [Path(path) for path in paths if path is not None]
     model = getattr(config, "model", None)
-    teacher = config.algo.teacher if isinstance(config, RlConfig) else None
+    teacher = None
+    if isinstance(config, RlConfig):
+        teacher = config.algo.teacher
+        files += recorded_files(config.algo.offline) if config.algo.offline is not None else []
     for location in (locate(name) for name in (model, teacher) if isinstance(name, str)):
         if location is not None and location.kind == "directory":
             files += sorted(Path(location.path).glob("model*.safetensors"))
@@ -194,6 +198,9 @@ def _plan_rl(config: RlConfig, starting: bool) -> Plan:
         check_gold(task, reward, split)
     rollouts = config.rollout.problems_per_step * config.rollout.group_size
     tokens = {"rollout (at most)": config.train.max_steps * rollouts * config.rollout.max_new_tokens}
+    if config.algo.offline is not None:
+        recorded_files(config.algo.offline)
+        tokens = {}
     made = _with_model(config.model, config.train, tokens, starting)
     teacher = config.algo.teacher
     taught = _with_model(teacher, None, {}, starting, key="algo.teacher") if teacher is not None else None

@@ -44,6 +44,7 @@ RESUMED = {
     "value model": ["algo.preset=ppo", "train.learning_rates={value: 3e-3}"],
     "value model and muon": ["algo.preset=ppo", "train.optimizer=muon", "algo.updates_per_batch=1", "train.schedule=wsd"],
     "refills and branches": ["algo.max_refills=2", "algo.credit=branches", "algo.branches={every: 6, samples: 2}", "algo.staleness=1"],
+    "recorded rollouts": ["rollout={max_new_tokens: 14}", "algo={offline: RECORDED, loss: truncated}"],
     "random tokens": ["algo.entropy_mask={random: 0.3}", "train.optimizer=sgd", "train.momentum=0.9"],
 }  # fmt: skip
 
@@ -52,6 +53,7 @@ RESUMED = {
 def test_an_interrupted_run_ends_as_if_nothing_had_happened(
     world: World, tmp_path: Path, settings: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    settings = [setting.replace("RECORDED", str(world.runs["rl"])) for setting in settings]
     expected = train(world, tmp_path / "straight", *settings)
     with monkeypatch.context() as patch:
         stop_at(patch, 4, StopRequestedError(signal.SIGTERM))
@@ -267,6 +269,36 @@ def test_branches_are_sampled_and_counted(world: World, tmp_path: Path) -> None:
     assert row["tokens/branches"] >= 2 * prefixes > 0
 
 
+def test_recorded_rollouts_are_learnt_from_by_the_same_path(world: World, tmp_path: Path) -> None:
+    """The first step learns what the recorded run learnt there; then the recorded policy is another one."""
+    own = ["rollout={max_new_tokens: 14}", f"algo={{offline: {world.runs['rl']}}}", "train.max_steps=8"]
+    rows, then = train(world, tmp_path, *own), read_metrics(world.runs["rl"])
+    assert rows[0]["train/loss"] == pytest.approx(then[0]["train/loss"], abs=1e-6)
+    assert rows[0]["train/grad_norm"] == pytest.approx(then[0]["train/grad_norm"], rel=1e-5)
+    assert rows[0]["train/ratio_max"] == pytest.approx(1.0, abs=1e-4)
+    assert [row["reward/mean"] for row in rows[:6]] == [row["reward/mean"] for row in then]
+    assert rows[6]["reward/mean"] == then[0]["reward/mean"]  # over again
+    assert "rollout/logprob_gap_max" not in rows[0]
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("{}", ":2: is no rollout: KeyError"),
+        ("[", ":2: is no rollout: JSONDecodeError"),
+        (None, ":1: was written with another"),
+    ],
+)
+def test_recorded_rollouts_that_cannot_be_used_are_refused(
+    world: World, tmp_path: Path, refused: Callable[..., str], line: str | None, words: str
+) -> None:
+    good = (world.runs["rl"] / "rollouts" / "step_000001.jsonl").read_text().splitlines()[0]
+    other = json.dumps({**json.loads(good), "completion": "something else"})
+    (tmp_path / "step_000001.jsonl").write_text("\n".join([other] if line is None else [good, line]))
+    options = ["--set", f"algo={{offline: {tmp_path}}}", "--set", "rollout={max_new_tokens: 14}"]
+    assert words in refused("rl", world.configs["rl"], "--run", tmp_path / "run", *options)
+
+
 def test_an_oracle_leaves_distractors_alone(world: World, tmp_path: Path) -> None:
     """A model that has learnt to write three free tokens first; they are not trained."""
     task, short = "task.distractors=3", ["rollout.max_new_tokens=17", "train.max_steps=2"]
@@ -295,6 +327,9 @@ def test_an_oracle_leaves_distractors_alone(world: World, tmp_path: Path) -> Non
         ("algo.credit=oracle", ["algo.credit oracle needs a task that knows which tokens matter"]),
         ("algo={credit: branches, branches: {every: 14}}", ["algo.branches.every 14 leaves no prefix"]),
         ("train.learning_rates={value: 0.1}", ["value has no effect without algo.advantage gae"]),
+        ("algo={offline: nowhere, staleness: 1}", ["staleness has no effect with offline"]),
+        ("algo={offline: nowhere, entropy_mask: {top: 0.2}}", ["entropies are not recorded"]),
+        ("algo={offline: nowhere}", ["group_size has no effect with algo.offline"]),
         ("algo.loss=clipped", ["loss clipped has no effect while updates_per_batch is 1 and staleness 0"]),
         ("algo={preset: dapo, updates_per_batch: 9, parts: 9}", ["algo.parts 9 exceeds rollout.problems_per_step 8"]),
     ],

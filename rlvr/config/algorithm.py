@@ -153,6 +153,8 @@ class AlgoConfig(Strict):
     """Into how many parts, one for each update in turn, a step's groups are split: 1 is passes over all of them."""
     staleness: NonNegativeInt = 0
     """Rollouts are sampled from the policy of so many steps ago; that many copies of the weights are kept in memory."""
+    offline: str | None = None
+    """Learn from the rollouts that another run recorded, one of its files a step, with the log-probabilities of then."""
     kl: KlConfig | None = None
     entropy_bonus: NonNegativeFloat = 0.0
     """Entropy (nats) of the policy at a token times this is taken from the token's loss."""
@@ -174,9 +176,10 @@ class AlgoConfig(Strict):
         if filled["loss"] != preset["loss"]:  # then what belongs to the preset's own loss is not meant
             filled = {key: value for key, value in filled.items() if key not in RATIO_FIELDS or key in fields}
         defaults: dict[str, Any] = {"drop_zero_variance": filled["advantage"] in GROUP_RELATIVE}
-        if not filled.get("drop_zero_variance", defaults["drop_zero_variance"]) and "max_refills" not in fields:
+        drops = filled.get("drop_zero_variance", defaults["drop_zero_variance"])
+        if "max_refills" not in fields and (not drops or filled.get("offline") is not None):
             filled.pop("max_refills", None)
-        if filled["advantage"] == "teacher" and "overlong_buffer" not in fields:
+        if "overlong_buffer" not in fields and filled["advantage"] == "teacher":
             filled.pop("overlong_buffer", None)
         if filled["advantage"] == "gae":
             defaults["gae"] = {}
@@ -200,6 +203,10 @@ class AlgoConfig(Strict):
                 f"loss {self.loss} has no effect while updates_per_batch is 1 and staleness 0: the ratio is 1; "
                 "remove it, or raise one of them"
             )
+        if self.offline is not None:
+            self.refuse_set(("staleness", "max_refills", "branches"), "with offline, which samples nothing")
+            if self.entropy_mask is not None and self.entropy_mask.random is None:
+                raise ValueError("entropy_mask by entropy cannot be had with offline: entropies are not recorded")
         if self.updates_per_batch % self.parts:
             raise ValueError(
                 f"updates_per_batch {self.updates_per_batch} must be a multiple of parts {self.parts}: each part is used equally often"
@@ -230,11 +237,13 @@ class AlgoConfig(Strict):
     @property
     def off_policy(self) -> bool:
         """Whether some update learns from rollouts of a policy before it."""
-        return _off_policy({"updates_per_batch": self.updates_per_batch, "staleness": self.staleness})
+        return _off_policy(self.model_dump(include={"updates_per_batch", "staleness", "offline"}))
 
 
 def _off_policy(fields: dict[str, Any]) -> bool:
-    return bool(fields.get("updates_per_batch", 1) != 1 or fields.get("staleness", 0) != 0)
+    return bool(
+        fields.get("updates_per_batch", 1) != 1 or fields.get("staleness", 0) != 0 or fields.get("offline") is not None
+    )
 
 
 PRESETS: dict[str, dict[str, Any]] = {

@@ -103,7 +103,10 @@ class RlConfig(StageConfig):
             )
         if self.train.learning_rates is not None and self.algo.advantage != "gae":
             self.train.learning_rates.refuse_set(("value",), "without algo.advantage gae")
-        if self.rollout.problems_per_step < self.algo.parts:
+        if self.algo.offline is not None:
+            unused = ("group_size", "problems_per_step", "min_new_tokens")
+            self.rollout.refuse_set(unused, "with algo.offline, which samples nothing")
+        elif self.rollout.problems_per_step < self.algo.parts:
             raise ValueError(
                 f"algo.parts {self.algo.parts} exceeds rollout.problems_per_step {self.rollout.problems_per_step}: "
                 "a group is never split"

@@ -4,6 +4,7 @@ from rlvr.collect import make_collector
 from rlvr.config import RlConfig
 from rlvr.evaluation import scheduled
 from rlvr.models.pretrained import load_model
+from rlvr.recorded import Recorded
 from rlvr.runtime.device import start
 from rlvr.runtime.run_dir import RunDirectory
 from rlvr.stages.policies import Policies, make_helpers
@@ -25,7 +26,8 @@ def run(config: RlConfig, run: RunDirectory) -> None:
     )
     helpers = make_helpers(config, model, codec)
     policies = Policies(model, helpers, config, pad_id=codec.pad_id)
-    source = Rollouts(collector=collector, policies=policies, config=config, run=run, device=device)
+    recorded = Recorded(config.algo.offline, codec.text) if config.algo.offline is not None else None
+    source = Rollouts(collector=collector, policies=policies, recorded=recorded, config=config, run=run, device=device)
     fit(
         Fit(
             label="rl",

@@ -15,6 +15,7 @@ from rlvr.algo.samples import divisor, split_groups, to_samples, trained_tokens
 from rlvr.collect import Collector, rollout_metrics, to_json
 from rlvr.config import RlConfig
 from rlvr.data.batching import to_batches
+from rlvr.recorded import Recorded
 from rlvr.runtime.files import write_jsonl
 from rlvr.runtime.run_dir import RunDirectory
 from rlvr.stages.branches import with_branch_values
@@ -35,26 +36,34 @@ class Sampled:
 
 
 class Rollouts:
-    """Each step answers the next P problems of the train split, and more if groups are to be refilled.
+    """Each step answers the next P problems of the train split, and more if groups are to be refilled; or it takes what
+    another run recorded.
 
     Its state: the next problem, the running mean of rewards, and the weights that the policies keep.
     """
 
     def __init__(
-        self, *, collector: Collector, policies: Policies, config: RlConfig, run: RunDirectory, device: torch.device
+        self,
+        *,
+        collector: Collector,
+        policies: Policies,
+        recorded: Recorded | None,
+        config: RlConfig,
+        run: RunDirectory,
+        device: torch.device,
     ) -> None:
         self._collector, self._policies, self._config = collector, policies, config
-        self._run, self._device = run, device
+        self._recorded, self._run, self._device = recorded, run, device
         self._next_problem, self._reward_sum, self._reward_count = 0, 0.0, 0
 
     def next_step(self, step: int) -> StepData:
         """Sample, score, estimate advantages, and batch the rollouts that carry a signal."""
         rollout, algo = self._config.rollout, self._config.algo
         lag = self._policies.begin(step)
-        sampled = self._sample(step)
+        sampled = self._sample(step) if self._recorded is None else Sampled(groups=self._recorded.groups(step))
         groups = self._estimate(self._policies.measure(self._shaped(sampled.groups)))
         kept = chosen(groups, drop_zero_variance=algo.drop_zero_variance, imitate=algo.advantage == "positive")
-        kept, row = self._credited(kept[: rollout.problems_per_step], step)
+        kept, row = self._credited(kept if self._recorded else kept[: rollout.problems_per_step], step)
         if step % rollout.save_every == 0 or step in (1, self._config.train.max_steps):
             write_jsonl(self._run.rollouts(step), (to_json(attempt) for group in groups for attempt in group))
         row |= self._describe(groups, kept)
@@ -65,7 +74,7 @@ class Rollouts:
             row["rollout/extra_fraction"] = len(groups) / rollout.problems_per_step - 1
             row["rollout/refills"] = sampled.rounds - 1
         row["time/rollout_seconds"], row["time/reward_seconds"] = sampled.rollout_seconds, sampled.reward_seconds
-        return StepData(updates=self._updates(kept, on_policy=lag == 0), metrics=row)
+        return StepData(updates=self._updates(kept, on_policy=lag == 0 and self._recorded is None), metrics=row)
 
     def _sample(self, step: int) -> Sampled:
         """Groups for the next problems, round after round until there are enough that differ or no refill is left."""
