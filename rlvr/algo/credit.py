@@ -23,8 +23,7 @@ def of_branches(rollout: Rollout, values: Mapping[int, float]) -> Rollout:
 
     values: the mean reward from a prefix of so many tokens on. Tokens between two prefixes have the later value minus the
     earlier; before the first there is the baseline b, after the last the reward R. Over these pieces it sums to R - b.
-
-    >>> # R = 1, b = 0.5, values {2: 0.25, 3: 0.75}: tokens have -0.25, -0.25, 0.5, 0.25
+    With R = 1, b = 0.5 and values {2: 0.25, 3: 0.75}, four tokens have -0.25, -0.25, 0.5 and 0.25.
     """
     assert rollout.advantage is not None
     reward = rollout.shaped_reward

@@ -138,7 +138,7 @@ class AlgoConfig(Strict):
     loss: Literal["policy_gradient", "clipped", "truncated"]
     """What corrects for rollouts of another policy: nothing, the clipped ratio, or a ratio truncated from above."""
     ratio: Literal["token", "sequence", "geometric"] | None = None
-    """Of each token, the product over its rollout, or the product's root by length; default token."""
+    """Of each token, the product over its rollout's trained tokens, or the product's root by their number; default token."""
     clip_low: Fraction | None = None
     """The clipped ratio is at least 1 - clip_low; default 0.2."""
     clip_high: PositiveFloat | None = None

@@ -13,7 +13,7 @@ from rlvr.models.heads import ValueModel
 from rlvr.models.pretrained import load_model
 from rlvr.models.tokenizer import Codec
 from rlvr.models.weights import Weights, copy_weights, using
-from rlvr.policies import largest_gap, logprobs_of, values_of
+from rlvr.rescore import largest_gap, logprobs_of, values_of
 from rlvr.runtime.device import precision
 from rlvr.train.losses import KL_ESTIMATORS
 from rlvr.types import Completion, Group, Rollout
@@ -23,18 +23,18 @@ CHECKED = 32
 
 
 @dataclass(frozen=True, kw_only=True)
-class Helpers:
+class OtherModels:
     """Models that a run has beside its own, each None where the algorithm needs none."""
 
     critic: ValueModel | None = None
     teacher: PreTrainedModel | None = None
 
 
-def make_helpers(config: RlConfig, model: PreTrainedModel, codec: Codec) -> Helpers:
+def make_other_models(config: RlConfig, model: PreTrainedModel, codec: Codec) -> OtherModels:
     """What the algorithm needs. RlvrError if the teacher cannot be loaded or does not write with the model's tokens."""
     critic = ValueModel(model) if config.algo.advantage == "gae" else None
     if config.algo.teacher is None:
-        return Helpers(critic=critic)
+        return OtherModels(critic=critic)
     try:
         teacher, its_codec = load_model(config.algo.teacher, config.prompt, model.device)
     except RlvrError as error:
@@ -46,7 +46,7 @@ def make_helpers(config: RlConfig, model: PreTrainedModel, codec: Codec) -> Help
             got=config.algo.teacher,
             remedy="choose a teacher of the same family",
         )
-    return Helpers(critic=critic, teacher=teacher.requires_grad_(requires_grad=False))
+    return OtherModels(critic=critic, teacher=teacher.requires_grad_(requires_grad=False))
 
 
 class Policies:
@@ -55,8 +55,8 @@ class Policies:
     Older weights and the reference are copies, put into the model while they are needed.
     """
 
-    def __init__(self, model: PreTrainedModel, helpers: Helpers, config: RlConfig, *, pad_id: int) -> None:
-        self._model, self._helpers, self._config, self._pad_id = model, helpers, config, pad_id
+    def __init__(self, model: PreTrainedModel, others: OtherModels, config: RlConfig, *, pad_id: int) -> None:
+        self._model, self._others, self._config, self._pad_id = model, others, config, pad_id
         self._history: dict[int, Weights] = {}  # by the number of steps done
         # The model is the one that the run starts from here: a checkpoint is loaded into it later.
         self._reference = copy_weights(model) if config.algo.kl is not None else None
@@ -102,14 +102,14 @@ class Policies:
             rollouts = [replace(each, ref_logprobs=values) for each, values in zip(rollouts, found, strict=True)]
             if kl.where == "reward":
                 rollouts = [_penalised(each, kl.coefficient, kl.estimator) for each in rollouts]
-        if self._helpers.teacher is not None:
+        if self._others.teacher is not None:
             with self._precision():
-                found = self._logprobs(self._helpers.teacher, completions)
+                found = self._logprobs(self._others.teacher, completions)
             rollouts = [replace(each, teacher_logprobs=values) for each, values in zip(rollouts, found, strict=True)]
-        if self._helpers.critic is not None:
+        if self._others.critic is not None:
             budget = self._config.train.micro_batch_tokens
             with self._precision():
-                found = values_of(self._helpers.critic, completions, budget=budget, pad_id=self._pad_id)
+                found = values_of(self._others.critic, completions, budget=budget, pad_id=self._pad_id)
             rollouts = [replace(each, values=values) for each, values in zip(rollouts, found, strict=True)]
         measured = iter(rollouts)
         return [[next(measured) for _ in group] for group in groups]

@@ -7,7 +7,7 @@ from rlvr.models.pretrained import load_model
 from rlvr.recorded import Recorded
 from rlvr.runtime.device import start
 from rlvr.runtime.run_dir import RunDirectory
-from rlvr.stages.policies import Policies, make_helpers
+from rlvr.stages.policies import Policies, make_other_models
 from rlvr.stages.rollouts import Rollouts
 from rlvr.train.loop import Fit, Limit, fit
 from rlvr.train.losses import LOGPROB_GAP, policy_loss, with_effective_samples
@@ -24,8 +24,8 @@ def run(config: RlConfig, run: RunDirectory) -> None:
     collector = make_collector(
         model, codec, task=config.task, reward=config.reward, rollout=config.rollout, seed=config.seed
     )
-    helpers = make_helpers(config, model, codec)
-    policies = Policies(model, helpers, config, pad_id=codec.pad_id)
+    others = make_other_models(config, model, codec)
+    policies = Policies(model, others, config, pad_id=codec.pad_id)
     recorded = Recorded(config.algo.offline, codec.text) if config.algo.offline is not None else None
     source = Rollouts(collector=collector, policies=policies, recorded=recorded, config=config, run=run, device=device)
     fit(
@@ -36,8 +36,8 @@ def run(config: RlConfig, run: RunDirectory) -> None:
             source=source,
             config=config.train,
             run=run,
-            loss=policy_loss(config.algo, config.rollout.temperature, helpers.critic),
-            companion=helpers.critic,
+            loss=policy_loss(config.algo, config.rollout.temperature, others.critic),
+            companion=others.critic,
             describe=with_effective_samples,
             evaluate=scheduled(config, model, codec),
             limits=(
