@@ -458,6 +458,8 @@ TEXT = [{"text": "a.txt"}]
         (EvalConfig, {"model": "m", "data": {"sources": TEXT}, "rollout": {"max_new_tokens": 9}}, "rollout"),
         (EvalConfig, {"model": "m", "data": {"sources": TEXT}, "eval": {"split": "train"}}, "split"),
         (AlgoConfig, {"clip_low": 0.2}, "clip_low"),
+        (AlgoConfig, {"preset": "grpo", "clip_high": 0.3}, "clip_high"),
+        (AlgoConfig, {"cap": 2.0}, "cap"),
         (AlgoConfig, {"gae": {"trace": 0.9}}, "gae"),
         (AlgoConfig, {"teacher": "runs/x"}, "teacher"),
         (AlgoConfig, {"branches": {}}, "branches"),

@@ -16,8 +16,12 @@ GROUP_RELATIVE = ("group_mean", "leave_one_out", "group_standardised")
 UNSCALED = ("reward", "group_mean", "leave_one_out", "running_mean")
 """Estimators whose advantage is the reward minus a baseline."""
 
-RATIO_FIELDS = ("ratio", "clip_low", "clip_high", "cap")
-"""What only a loss with an importance ratio has."""
+RATIO_FIELDS: dict[str, tuple[str, ...]] = {
+    "policy_gradient": (),
+    "clipped": ("ratio", "clip_low", "clip_high", "cap"),
+    "truncated": ("ratio", "cap"),
+}
+"""The fields on importance ratios that each loss has."""
 
 LOSS_DEFAULTS: dict[str, dict[str, Any]] = {
     "policy_gradient": {},
@@ -144,7 +148,7 @@ class AlgoConfig(Strict):
     clip_high: PositiveFloat | None = None
     """The clipped ratio is at most 1 + clip_high; default 0.28."""
     cap: PositiveFloat | None = None
-    """The truncated ratio is at most this; default 2."""
+    """The truncated ratio is at most this, default 2; the clipped one where the advantage is negative, by default not at all."""
     aggregation: Literal["token", "sequence", "constant"]
     """The mean over all tokens; over rollouts of their mean; over rollouts of their sum / max_new_tokens."""
     updates_per_batch: PositiveInt = 1
@@ -174,7 +178,9 @@ class AlgoConfig(Strict):
         if "loss" not in fields and not _off_policy(filled):
             filled["loss"] = "policy_gradient"
         if filled["loss"] != preset["loss"]:  # then what belongs to the preset's own loss is not meant
-            filled = {key: value for key, value in filled.items() if key not in RATIO_FIELDS or key in fields}
+            filled = {
+                key: value for key, value in filled.items() if key not in RATIO_FIELDS["clipped"] or key in fields
+            }
         defaults: dict[str, Any] = {"drop_zero_variance": filled["advantage"] in GROUP_RELATIVE}
         drops = filled.get("drop_zero_variance", defaults["drop_zero_variance"])
         if "max_refills" not in fields and (not drops or filled.get("offline") is not None):
@@ -196,8 +202,9 @@ class AlgoConfig(Strict):
                 "drop_zero_variance: true throws away groups that are all correct, which positive imitates"
             )
         self._check_advantage()
-        unused = tuple(field for field in RATIO_FIELDS if field not in LOSS_DEFAULTS[self.loss])
-        self.refuse_set(unused, f"for loss {self.loss}")
+        on_policy = "" if self.off_policy else " (while updates_per_batch is 1 and staleness 0 the ratio is 1)"
+        unused = tuple(field for field in RATIO_FIELDS["clipped"] if field not in RATIO_FIELDS[self.loss])
+        self.refuse_set(unused, f"for loss {self.loss}{on_policy}")
         if not self.off_policy and self.loss != "policy_gradient":
             raise ValueError(
                 f"loss {self.loss} has no effect while updates_per_batch is 1 and staleness 0: the ratio is 1; "
