@@ -23,7 +23,7 @@ from rlvr.config import (
 from rlvr.corpus import Corpus, make_corpus
 from rlvr.errors import RlvrError
 from rlvr.gold import check_gold
-from rlvr.models.location import count_parameters, locate
+from rlvr.models.location import count_parameters, locate, vocabulary_in
 from rlvr.models.vocabulary import THINK, parameter_count, vocabulary, vocabulary_size
 from rlvr.recorded import recorded_files
 from rlvr.rewards import RewardSum
@@ -204,8 +204,9 @@ def _plan_rl(config: RlConfig, starting: bool) -> Plan:
     made = _with_model(config.model, config.train, tokens, starting)
     teacher = config.algo.teacher
     taught = _with_model(teacher, None, {}, starting, key="algo.teacher") if teacher is not None else None
-    if taught is not None:
+    if teacher is not None and taught is not None:
         made.warnings.extend(taught.warnings)
+        _check_same_vocabulary(config.model, teacher)
     if made.parameters is None or made.memory_bytes is None:
         return made
     # Copies of the weights: those that rollouts are sampled from, with the newest, and the reference.
@@ -213,6 +214,18 @@ def _plan_rl(config: RlConfig, starting: bool) -> Plan:
     each = BYTES * copies + (_bytes_each(config.train) if config.algo.advantage == "gae" else 0)  # the value model's
     beside = taught.memory_bytes or 0 if taught is not None else 0
     return replace(made, memory_bytes=made.memory_bytes + each * made.parameters + beside)
+
+
+def _check_same_vocabulary(model: str, teacher: str) -> None:
+    """RlvrError if it can be seen without loading them that a teacher's tokens are not the model's."""
+    found = [vocabulary_in(location) for location in (locate(model), locate(teacher)) if location is not None]
+    if len(found) == 2 and None not in found and found[0] != found[1]:
+        raise RlvrError(
+            "algo.teacher",
+            "has another tokenizer than the model",
+            got=teacher,
+            remedy="choose a teacher of the same family",
+        )
 
 
 def _plan_eval(config: EvalConfig, starting: bool) -> Plan:

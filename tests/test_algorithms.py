@@ -218,13 +218,19 @@ def test_a_student_comes_near_to_its_teacher(world: World, tmp_path: Path) -> No
     assert far > 0.02
 
 
-def test_a_teacher_with_another_tokenizer_is_refused(world: World, tmp_path: Path, refused: Callable[..., str]) -> None:
+def test_a_teacher_with_another_tokenizer_is_refused(
+    world: World, tmp_path: Path, refused: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     settings = ["tokenizer.kind=characters", "rollout.max_new_tokens=30", "train.max_steps=1"]
     options = [word for setting in settings for word in ("--set", setting)]
     assert call("pretrain", world.configs["pretrain"], "--run", tmp_path / "teacher", *options).code == 0
     teacher = f"algo={{preset: opd, teacher: {tmp_path / 'teacher'}}}"
-    message = refused("rl", world.configs["rl"], "--run", tmp_path / "rl", "--set", teacher)
+    message = refused("check", world.configs["rl"], "--set", teacher)
     assert "algo.teacher: has another tokenizer than the model" in message
+    # What cannot be seen in the files is seen when the models are loaded.
+    monkeypatch.setattr("rlvr.preflight.vocabulary_in", lambda location: None)
+    message = refused("rl", world.configs["rl"], "--run", tmp_path / "rl", "--set", teacher)
+    assert "algo.teacher: has another tokenizer than the model, so it cannot say" in message
 
 
 def test_a_teacher_that_is_not_there_is_refused(world: World, tmp_path: Path, refused: Callable[..., str]) -> None:
