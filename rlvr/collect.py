@@ -2,6 +2,7 @@
 trained."""
 
 from collections.abc import Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, replace
 
 from transformers import PreTrainedModel
@@ -9,13 +10,26 @@ from transformers import PreTrainedModel
 from rlvr.config import RewardConfig, SamplingConfig, TaskConfig
 from rlvr.errors import RlvrError
 from rlvr.models.tokenizer import Codec
-from rlvr.rewards import Attempt, Reason, RewardSum
+from rlvr.rewards import Attempt, Reason, RewardSum, Scorer, Verdicts, with_noise
 from rlvr.rollout import ENGINES
 from rlvr.rollout.engine import Engine
+from rlvr.runtime import signals
 from rlvr.runtime.seeding import derive
 from rlvr.tasks import make_task
 from rlvr.tasks.task import Task
 from rlvr.types import Completion, Group, Metrics, Problem, Request, Rollout, Sampling, StopReason
+
+SIGNAL_SECONDS = 0.2
+"""How long a wait for a verdict lasts before signals are looked at."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Written:
+    """A completion and its text, being scored."""
+
+    completion: Completion
+    text: str
+    verdicts: Future[Verdicts]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +41,7 @@ class Collector:
     """
 
     task: Task
+    scorer: Scorer
     reward: RewardSum
     engine: Engine
     codec: Codec
@@ -37,17 +52,16 @@ class Collector:
 
     def collect(self, problems: Sequence[Problem], *, group_size: int, purpose: str, step: int) -> list[Group]:
         """One group of ``group_size`` sampled and scored rollouts for each problem, in order."""
-        return self.score(problems, self.sample(problems, group_size=group_size, purpose=purpose, step=step))
+        written = self.sample(problems, group_size=group_size, purpose=purpose, step=step)
+        return self.score(problems, written, step=step)
 
     def collect_greedy(self, problems: Sequence[Problem]) -> list[Group]:
         """The most likely rollout, token by token, for each problem, as a group of one."""
         seeds = [[0] for _ in problems]
-        return self.score(problems, self._generate(problems, seeds, replace(self.sampling, temperature=0.0)))
+        return self.score(problems, self._generate(problems, seeds, replace(self.sampling, temperature=0.0)), step=0)
 
-    def sample(
-        self, problems: Sequence[Problem], *, group_size: int, purpose: str, step: int
-    ) -> list[list[Completion]]:
-        """``group_size`` completions of each problem, in order.
+    def sample(self, problems: Sequence[Problem], *, group_size: int, purpose: str, step: int) -> list[list[Written]]:
+        """``group_size`` completions of each problem, in order; each is being scored from the moment it is written.
 
         Completion j of problem i draws from a generator of (seed, purpose, step, i, j).
         """
@@ -56,20 +70,42 @@ class Collector:
         ]
         return self._generate(problems, seeds, self.sampling)
 
-    def score(self, problems: Sequence[Problem], completions: Sequence[Sequence[Completion]]) -> list[Group]:
-        """Each problem's completions with their text, mode and rewards."""
+    def score(self, problems: Sequence[Problem], written: Sequence[Sequence[Written]], *, step: int) -> list[Group]:
+        """Each problem's completions with their text, mode and rewards, once all of them are scored."""
         return [
-            [self._score(problem, completion) for completion in group]
-            for problem, group in zip(problems, completions, strict=True)
+            [
+                self._rollout(problem, each, derive(self.seed, "noise", step, problem.index, j))
+                for j, each in enumerate(group)
+            ]
+            for problem, group in zip(problems, written, strict=True)
         ]
 
     def _generate(
         self, problems: Sequence[Problem], seeds: Sequence[list[int]], sampling: Sampling
-    ) -> list[list[Completion]]:
+    ) -> list[list[Written]]:
         prompts = self.codec.prompts_ids([self.codec.prompt(problem.question) for problem in problems])
         self._check_lengths(problems, prompts, sampling)
         requests = [Request(prompt_ids=ids, seeds=own) for ids, own in zip(prompts, seeds, strict=True)]
-        return self.engine.generate(requests, sampling)
+        written: list[list[Written]] = [[] for _ in problems]
+
+        def finished(index: int, completions: Sequence[Completion]) -> None:
+            written[index] = [self.submit(problems[index], completion) for completion in completions]
+
+        self.engine.generate(requests, sampling, finished)
+        return written
+
+    def submit(self, problem: Problem, completion: Completion) -> Written:
+        """Begin to score a completion of a problem."""
+        text = self.codec.text(completion.token_ids)
+        attempt = Attempt(
+            gold=problem.answer,
+            response=text,
+            answer=self.task.final_answer(text),
+            length=len(completion.token_ids),
+            question=problem.question,
+            metadata=problem.metadata,
+        )
+        return Written(completion=completion, text=text, verdicts=self.scorer.submit(attempt))
 
     def _check_lengths(self, problems: Sequence[Problem], prompts: Sequence[list[int]], sampling: Sampling) -> None:
         """RlvrError if a completion could run past the model's positions, where it was never trained."""
@@ -84,33 +120,55 @@ class Collector:
                 remedy="lower it, or leave out long problems",
             )
 
-    def _score(self, problem: Problem, completion: Completion) -> Rollout:
-        text = self.codec.text(completion.token_ids)
-        answer, length = self.task.final_answer(text), len(completion.token_ids)
-        verdicts = self.reward.verdicts(Attempt(gold=problem.answer, response=text, answer=answer, length=length))
+    def _rollout(self, problem: Problem, written: Written, noise_seed: int) -> Rollout:
+        verdicts = _wait(written.verdicts)
+        mode, correct = self.task.mode_of(written.text), self.reward.correct(verdicts)
+        oracle = self.reward.total(verdicts)
+        if self.reward.noise is not None:
+            verdicts = with_noise(verdicts, self.reward.noise, correct=correct, mode=mode, seed=noise_seed)
         return Rollout(
             problem=problem,
             prompt=self.codec.prompt(problem.question),
-            completion=completion,
-            text=text,
-            mode=self.task.mode_of(text),
+            completion=written.completion,
+            text=written.text,
+            mode=mode,
             rewards={name: verdict.reward for name, verdict in verdicts.items()},
             reasons={name: verdict.reason.value for name, verdict in verdicts.items()},
             reward=self.reward.total(verdicts),
-            correct=self.reward.correct(verdicts),
+            oracle=oracle,
+            correct=correct,
         )
 
 
+def _wait(verdicts: Future[Verdicts]) -> Verdicts:
+    """The verdicts, or what went wrong; a signal that asks to stop is noticed while waiting."""
+    while True:
+        try:
+            return verdicts.result(timeout=SIGNAL_SECONDS)
+        except TimeoutError:
+            if verdicts.done():
+                raise
+            signals.check()
+
+
 def make_collector(
-    model: PreTrainedModel, codec: Codec, *, task: TaskConfig, reward: RewardConfig, rollout: SamplingConfig, seed: int
+    model: PreTrainedModel,
+    codec: Codec,
+    scorer: Scorer,
+    *,
+    task: TaskConfig,
+    reward: RewardConfig,
+    rollout: SamplingConfig,
+    seed: int,
 ) -> Collector:
-    """A collector of rollouts of a model, as the configuration says."""
+    """A collector of rollouts of a model, as the configuration says. scorer: of the same reward."""
     engine = ENGINES[rollout.engine](model, stop_ids=codec.stop_ids, pad_id=codec.pad_id, batch_size=rollout.batch_size)
     sampling = Sampling(
         max_new_tokens=rollout.max_new_tokens, min_new_tokens=rollout.min_new_tokens, temperature=rollout.temperature
     )
     return Collector(
         task=make_task(task, seed),
+        scorer=scorer,
         reward=RewardSum(reward),
         engine=engine,
         codec=codec,
@@ -126,10 +184,11 @@ def rollout_metrics(groups: Sequence[Group]) -> Metrics:
     rollouts = [rollout for group in groups for rollout in group]
     count = len(rollouts)
     row: Metrics = {"reward/mean": sum(rollout.reward for rollout in rollouts) / count}
-    for name in rollouts[0].rewards:
-        row[f"reward/{name}"] = sum(rollout.rewards[name] for rollout in rollouts) / count
-        for reason in sorted({rollout.reasons[name] for rollout in rollouts} - {Reason.CORRECT, Reason.WRONG}):
-            row[f"reward/{name}/{reason}_fraction"] = sum(r.reasons[name] == reason for r in rollouts) / count
+    for name in dict.fromkeys(name for rollout in rollouts for name in rollout.rewards):
+        judged = [rollout for rollout in rollouts if name in rollout.rewards]
+        row[f"reward/{name}"] = sum(rollout.rewards[name] for rollout in judged) / len(judged)
+        for reason in sorted({rollout.reasons[name] for rollout in judged} - {Reason.CORRECT, Reason.WRONG}):
+            row[f"reward/{name}/{reason}_fraction"] = sum(r.reasons[name] == reason for r in judged) / len(judged)
     row["rollout/length_mean"] = sum(rollout.length for rollout in rollouts) / count
     row["rollout/truncated_fraction"] = sum(truncated(rollout) for rollout in rollouts) / count
     row["tokens/rollout"] = sum(rollout.length for rollout in rollouts)
@@ -141,6 +200,24 @@ def rollout_metrics(groups: Sequence[Group]) -> Metrics:
         known = [rollout.advantage for rollout in of_mode if rollout.advantage is not None]
         if known:
             row[f"mode/{mode}/advantage"] = sum(known) / len(known)
+    return row
+
+
+def noise_metrics(groups: Sequence[Group]) -> Metrics:
+    """What an unreliable verifier did: the mean reward it hides, and its rates of errors as they came out.
+
+    noise/youden: true positive rate minus false positive rate, the share of the signal that is left (Youden 1950).
+    """
+    rollouts = [rollout for group in groups for rollout in group]
+    right = [rollout for rollout in rollouts if rollout.correct]
+    wrong = [rollout for rollout in rollouts if not rollout.correct]
+    row: Metrics = {"reward/oracle": sum(rollout.oracle for rollout in rollouts) / len(rollouts)}
+    if wrong:
+        row["noise/fp"] = sum(rollout.reward > rollout.oracle for rollout in wrong) / len(wrong)
+    if right:
+        row["noise/fn"] = sum(rollout.reward < rollout.oracle for rollout in right) / len(right)
+    if wrong and right:
+        row["noise/youden"] = 1.0 - row["noise/fn"] - row["noise/fp"]
     return row
 
 
@@ -157,11 +234,13 @@ def to_json(rollout: Rollout) -> dict[str, object]:
         "index": rollout.problem.index,
         "question": rollout.problem.question,
         "answer": rollout.problem.answer,
+        "metadata": rollout.problem.metadata,
         "prompt": rollout.prompt,
         "completion": rollout.text,
         "mode": rollout.mode,
         "correct": rollout.correct,
         "reward": rollout.reward,
+        "oracle": rollout.oracle,
         "rewards": rollout.rewards,
         "reasons": rollout.reasons,
         "advantage": rollout.advantage,

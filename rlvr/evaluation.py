@@ -16,6 +16,7 @@ from rlvr.data.batching import collate, split_by_tokens
 from rlvr.data.documents import DocumentSource
 from rlvr.data.text import to_samples
 from rlvr.models.tokenizer import Codec
+from rlvr.rewards import Scorer
 from rlvr.runtime import signals
 from rlvr.statistics import effective_count, pass_at_k, wilson
 from rlvr.tasks.task import available
@@ -61,11 +62,15 @@ def evaluate(
 
 
 def scheduled(
-    config: DocumentStageConfig | RlConfig, model: PreTrainedModel, codec: Codec, documents: HeldOut | None = None
+    config: DocumentStageConfig | RlConfig,
+    model: PreTrainedModel,
+    codec: Codec,
+    scorer: Scorer,
+    documents: HeldOut | None = None,
 ) -> Callable[[int], Metrics]:
     """The evaluation while training: metrics every ``eval.every`` steps and after the last, else none.
 
-    documents: those whose loss is measured too.
+    scorer: of the configured reward, whose noise is left out here. documents: those whose loss is measured too.
     """
     section, task = config.eval, config.task
     if section is None:
@@ -73,7 +78,13 @@ def scheduled(
     collector = None
     if task is not None:
         collector = make_collector(
-            model, codec, task=task, reward=config.reward, rollout=config.rollout, seed=config.seed
+            model,
+            codec,
+            scorer,
+            task=task,
+            reward=config.reward.without_noise(),
+            rollout=config.rollout,
+            seed=config.seed,
         )
 
     def measure(step: int) -> Metrics:

@@ -12,7 +12,10 @@ from rlvr.config import (
     DocumentStageConfig,
     EvalConfig,
     ModsumConfig,
+    NoiseConfig,
+    OwnConfig,
     PretrainConfig,
+    RewardConfig,
     RlConfig,
     SftConfig,
     StageConfig,
@@ -26,9 +29,9 @@ from rlvr.gold import check_gold
 from rlvr.models.location import count_parameters, locate, vocabulary_in
 from rlvr.models.vocabulary import THINK, parameter_count, vocabulary, vocabulary_size
 from rlvr.recorded import recorded_files
-from rlvr.rewards import RewardSum
+from rlvr.rewards.code import sandbox_warning
 from rlvr.tasks import make_task
-from rlvr.tasks.task import available
+from rlvr.tasks.task import Task, available
 from rlvr.types import Split
 
 BYTES = 4
@@ -73,6 +76,9 @@ def _warnings(config: StageConfig) -> list[str]:
     train: TrainConfig | None = getattr(config, "train", None)
     if train is not None and train.warmup_steps >= train.max_steps:
         found.append(f"training ends in its warm-up: {train.max_steps} of {train.warmup_steps} steps")
+    reward: RewardConfig | None = getattr(config, "reward", None)
+    if reward is not None and reward.code is not None and (fallback := sandbox_warning()) is not None:
+        found.append(fallback)
     kl = config.algo.kl if isinstance(config, RlConfig) else None
     if kl is not None and (kl.where, kl.estimator) == ("loss", "k1"):
         found.append("algo.kl.estimator k1 in the loss has no gradient in expectation; k2 has the divergence's")
@@ -96,6 +102,9 @@ def inputs(config: StageConfig) -> dict[str, str]:
     data: DataConfig | None = getattr(config, "data", None)
     for source in (data.sources or []) if data is not None else []:
         paths += [source.text, getattr(source.task, "path", None)]
+    own: OwnConfig | None = getattr(getattr(config, "reward", None), "own", None)
+    if own is not None:
+        paths.append(own.file)
     files = [Path(path) for path in paths if path is not None]
     model = getattr(config, "model", None)
     teacher = None
@@ -149,7 +158,7 @@ def _check_documents(config: DocumentStageConfig) -> Corpus:
     if config.eval is not None and config.task is not None:
         task = make_task(config.task, config.seed)
         task.problem("test", 0)
-        check_gold(task, RewardSum(config.reward), "test")
+        check_gold(task, config.reward, ("test",))
     return corpus
 
 
@@ -191,11 +200,12 @@ def _check_vocabulary(tokenizer: TokenizerConfig, corpus: Corpus) -> None:
 
 
 def _plan_rl(config: RlConfig, starting: bool) -> Plan:
-    task, reward = make_task(config.task, config.seed), RewardSum(config.reward)
+    task = make_task(config.task, config.seed)
     splits: tuple[Split, ...] = ("train",) if config.eval is None else ("train", "test")
     for split in splits:
         task.problem(split, 0)
-        check_gold(task, reward, split)
+    _check_noise(config.reward.noise, task)
+    check_gold(task, config.reward, splits)
     rollouts = config.rollout.problems_per_step * config.rollout.group_size
     tokens = {"rollout (at most)": config.train.max_steps * rollouts * config.rollout.max_new_tokens}
     if config.algo.offline is not None:
@@ -228,6 +238,14 @@ def _check_same_vocabulary(model: str, teacher: str) -> None:
         )
 
 
+def _check_noise(noise: NoiseConfig | None, task: Task) -> None:
+    for mode in noise.modes if noise is not None else ():
+        if mode not in task.modes:
+            raise RlvrError(
+                "reward.noise.modes", f"{task.name} has no such mode", got=mode, allowed=", ".join(task.modes)
+            )
+
+
 def _plan_eval(config: EvalConfig, starting: bool) -> Plan:
     if config.data is not None:
         make_corpus(config.data, config.task, config.seed).document("test", 0)
@@ -235,7 +253,7 @@ def _plan_eval(config: EvalConfig, starting: bool) -> Plan:
         return _with_model(config.model, None, {}, starting)
     task = make_task(config.task, config.seed)
     task.problem(config.eval.split, 0)
-    check_gold(task, RewardSum(config.reward), config.eval.split)
+    check_gold(task, config.reward, (config.eval.split,))
     problems = available(task, config.eval.split, config.eval.problems)
     tokens = {"rollout (at most)": problems * (config.eval.samples + 1) * config.rollout.max_new_tokens}
     plan = _with_model(config.model, None, tokens, starting)

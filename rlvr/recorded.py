@@ -60,7 +60,12 @@ class Recorded:
 def _rollout(row: dict[str, Any]) -> Rollout:
     """One line of a rollouts file. Advantages are not read: they are estimated again."""
     problem = Problem(
-        task=row["task"], split=row["split"], index=row["index"], question=row["question"], answer=row["answer"]
+        task=row["task"],
+        split=row["split"],
+        index=row["index"],
+        question=row["question"],
+        answer=row["answer"],
+        metadata=row["metadata"],
     )
     completion = Completion(
         prompt_ids=row["prompt_ids"],
@@ -79,5 +84,6 @@ def _rollout(row: dict[str, Any]) -> Rollout:
         rewards=row["rewards"],
         reasons=row["reasons"],
         reward=float(row["reward"]),
+        oracle=float(row["oracle"]),
         correct=bool(row["correct"]),
     )

@@ -104,8 +104,9 @@ class Completion:
 class Rollout:
     """One scored attempt at a problem.
 
-    rewards: each component's reward by name, unweighted. reasons: why, by name. reward: the weighted sum.
-    correct: every answer component gave full marks.
+    rewards: each component's reward by name, unweighted; those that do not apply are absent. reasons: why, by name.
+    reward: the weighted sum, which training goes by. oracle: the same without the noise that an experiment may add.
+    correct: every answer component truly gave full marks.
     shaping: further reward at single tokens, aligned with the completion's; None for none.
     ref_logprobs: log-probability of each token under the reference policy; None without one.
     teacher_logprobs: log-probability of each token under the teacher; None without one.
@@ -124,6 +125,7 @@ class Rollout:
     rewards: dict[str, float]
     reasons: dict[str, str]
     reward: float
+    oracle: float
     correct: bool
     shaping: list[float] | None = None
     ref_logprobs: list[float] | None = None

@@ -47,7 +47,7 @@ def tiny_model() -> LlamaForCausalLM:
 def sample(model: LlamaForCausalLM, name: str, prompts: torch.Tensor, new: int) -> None:
     engine = ENGINES[name](model, stop_ids=[STOP], pad_id=PAD, batch_size=len(prompts))
     requests = [Request(prompt_ids=row, seeds=[index]) for index, row in enumerate(prompts.tolist())]
-    engine.generate(requests, Sampling(max_new_tokens=new, min_new_tokens=new))
+    engine.generate(requests, Sampling(max_new_tokens=new, min_new_tokens=new), lambda _index, _completions: None)
 
 
 @torch.inference_mode()

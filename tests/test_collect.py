@@ -8,7 +8,7 @@ from rlvr.collect import Collector, rollout_metrics, to_json
 from rlvr.config import ModsumConfig, PromptConfig, RewardConfig, TokenizerConfig
 from rlvr.errors import RlvrError
 from rlvr.models.tokenizer import build_tokenizer, make_codec
-from rlvr.rewards import RewardSum
+from rlvr.rewards import RewardSum, Scorer
 from rlvr.runtime.seeding import derive
 from rlvr.tasks import make_task
 from rlvr.types import Completion, Problem, Sampling, StopReason
@@ -33,12 +33,10 @@ class Scripted:
     def __init__(self, *texts):
         self.texts, self.requests, self.sampling = texts, [], None
 
-    def generate(self, requests, sampling):
+    def generate(self, requests, sampling, finished):
         self.requests, self.sampling = list(requests), sampling
-        return [
-            [self.complete(request, text) for text, _ in zip(self.texts, request.seeds, strict=False)]
-            for request in requests
-        ]
+        for index, request in reversed(list(enumerate(requests))):
+            finished(index, [self.complete(request, text) for text, _ in zip(self.texts, request.seeds, strict=False)])
 
     def complete(self, request, text):
         [ids] = CODEC.responses_ids([text])
@@ -52,10 +50,15 @@ class Scripted:
         )
 
 
-def collector_of(engine, *, seed=0):
+REWARD = {"exact": 1.0, "format": 0.5}
+
+
+def collector_of(engine, *, seed=0, reward=REWARD):
+    config = RewardConfig.model_validate(reward)
     return Collector(
         task=TASK,
-        reward=RewardSum(RewardConfig.model_validate({"exact": 1.0, "format": 0.5})),
+        scorer=Scorer(config),
+        reward=RewardSum(config),
         engine=engine,
         codec=CODEC,
         sampling=Sampling(max_new_tokens=16, temperature=0.7, min_new_tokens=1),
@@ -167,11 +170,13 @@ def test_a_rollout_as_a_line_of_json():
         "index": 7,
         "question": "1 0 1 1 0 0 =",
         "answer": "1",
+        "metadata": {},
         "prompt": "1 0 1 1 0 0 =",
         "completion": "1",
         "mode": "direct",
         "correct": True,
         "reward": 1.0,
+        "oracle": 1.0,
         "rewards": {"exact": 1.0, "format": 0.0},
         "advantage": None,
         "stop_reason": "stop",
@@ -190,3 +195,36 @@ def test_a_completion_that_could_run_past_the_models_positions_is_refused():
         match="the prompt of problem 7 has 8 tokens, and the model has 23 positions; got 16; allowed: at most 15",
     ):
         replace(enough, max_positions=23).collect([PROBLEM], group_size=1, purpose="eval", step=0)
+
+
+class Counting:
+    """A scorer that remembers what it was given, and when."""
+
+    def __init__(self, scorer):
+        self.scorer, self.given = scorer, []
+
+    def submit(self, attempt):
+        self.given.append(attempt.response)
+        return self.scorer.submit(attempt)
+
+
+class Watching(Scripted):
+    """An engine that looks, after each request, at how much has been handed over to be scored."""
+
+    def generate(self, requests, sampling, finished):
+        self.seen = []
+
+        def told(index, completions):
+            finished(index, completions)
+            self.seen.append(len(self.scorer.given))
+
+        super().generate(requests, sampling, told)
+
+
+def test_a_completion_is_scored_while_the_next_are_sampled():
+    engine = Watching("1", "0")
+    collector = collector_of(engine)
+    engine.scorer = Counting(collector.scorer)
+    groups = replace(collector, scorer=engine.scorer).collect([PROBLEM, OTHER], group_size=2, purpose="x", step=1)
+    assert engine.seen == [2, 4]
+    assert [[rollout.correct for rollout in group] for group in groups] == [[True, False], [False, True]]

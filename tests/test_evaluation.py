@@ -13,7 +13,7 @@ from rlvr.config import ModelConfig, ProblemsConfig, PromptConfig, RewardConfig,
 from rlvr.evaluation import HeldOut, accuracy_metrics, document_metrics, evaluate, scheduled, with_perplexity
 from rlvr.models.scratch import build_model
 from rlvr.models.tokenizer import build_tokenizer, make_codec
-from rlvr.rewards import RewardSum
+from rlvr.rewards import RewardSum, Scorer
 from rlvr.statistics import wilson
 from rlvr.tasks import make_task
 from rlvr.types import Completion, Document, Problem, Rollout, Sampling, StopReason
@@ -31,6 +31,7 @@ def rollout(correct, *, mode="direct", length=2, stop=StopReason.STOP):
         rewards={"exact": float(correct)},
         reasons={"exact": "correct" if correct else "wrong"},
         reward=2.0 * correct,
+        oracle=2.0 * correct,
         correct=correct,
     )
 
@@ -90,16 +91,14 @@ class Echo:
     def __init__(self):
         self.calls = []
 
-    def generate(self, requests, sampling):
+    def generate(self, requests, sampling, finished):
         self.calls.append((list(requests), sampling))
         ids = [*CODEC.responses_ids(["0"])[0], CODEC.stop_ids[0]]
-        return [
-            [
-                Completion(prompt_ids=r.prompt_ids, token_ids=ids, logprobs=[0.0] * 2, stop_reason=StopReason.STOP)
-                for _ in r.seeds
-            ]
-            for r in requests
-        ]
+        for index, r in enumerate(requests):
+            written = Completion(
+                prompt_ids=r.prompt_ids, token_ids=ids, logprobs=[0.0] * 2, stop_reason=StopReason.STOP
+            )
+            finished(index, [written for _ in r.seeds])
 
 
 @pytest.fixture
@@ -108,9 +107,11 @@ def collector(tmp_path):
     lines = [json.dumps({"question": f"{n // 5} {n % 5} =", "answer": "0"}) for n in range(20)]
     (tmp_path / "problems.jsonl").write_text("\n".join(lines))
     task = make_task(ProblemsConfig(name="problems", path=str(tmp_path / "problems.jsonl"), test_fraction=0.5), 0)
+    reward = RewardConfig.model_validate({"exact": 1.0})
     return Collector(
         task=task,
-        reward=RewardSum(RewardConfig.model_validate({"exact": 1.0})),
+        scorer=Scorer(reward),
+        reward=RewardSum(reward),
         engine=Echo(),
         codec=CODEC,
         sampling=Sampling(max_new_tokens=4),
@@ -165,7 +166,7 @@ def test_an_evaluation_is_due_every_so_many_steps_and_after_the_last():
             "eval": {"every": 2, "problems": 3},
         }
     )
-    measure = scheduled(config, model, CODEC)
+    measure = scheduled(config, model, CODEC, Scorer(config.reward))
     rows = {step: measure(step) for step in range(1, 6)}
     assert {step: row.get("eval/modsum/problems") for step, row in rows.items()} == {1: None, 2: 3, 3: None, 4: 3, 5: 3}
 

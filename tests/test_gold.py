@@ -10,7 +10,6 @@ import pytest
 from rlvr.config import ArithmeticConfig, ModsumConfig, ProblemsConfig, RewardConfig
 from rlvr.errors import RlvrError
 from rlvr.gold import CHECKED, check_gold
-from rlvr.rewards import RewardSum
 from rlvr.tasks import make_task
 from rlvr.tasks.problems import Problems
 from rlvr.types import Problem, Split
@@ -25,7 +24,7 @@ def file_task(folder: Path, answers: Iterable[str]) -> Problems:
 @pytest.mark.parametrize("config", [ModsumConfig(name="modsum"), ArithmeticConfig(name="arithmetic")])
 @pytest.mark.parametrize("weights", [{"exact": 1.0}, {"number": 1.0}, {"exact": 1.0, "number": 1.0, "format": 0.1}])
 def test_generated_tasks_pass(config: ModsumConfig | ArithmeticConfig, weights: dict[str, float]) -> None:
-    assert check_gold(make_task(config, 0), RewardSum(RewardConfig.model_validate(weights)), "train") is None
+    assert check_gold(make_task(config, 0), RewardConfig.model_validate(weights), ("train",)) is None
 
 
 def test_a_gold_answer_that_earns_nothing_is_named(tmp_path: Path) -> None:
@@ -34,33 +33,33 @@ def test_a_gold_answer_that_earns_nothing_is_named(tmp_path: Path) -> None:
     with pytest.raises(
         RlvrError, match=r"problem 2 of problems, line 3 \('q2'\): the gold answer does not earn full marks"
     ):
-        check_gold(task, RewardSum(RewardConfig.model_validate({"exact": 1.0})), "test")
+        check_gold(task, RewardConfig.model_validate({"exact": 1.0}), ("test",))
 
 
 def test_an_answer_that_is_no_number_is_found(tmp_path: Path) -> None:
     with pytest.raises(
         RlvrError,
-        match=r"problem 1 of problems, line 2 \('q1'\): its gold answer 'many' cannot be read: it is not a number",
+        match=r"problem 1 of problems, line 2 \('q1'\): its gold answer 'many' cannot be read: it is not one number",
     ):
-        check_gold(file_task(tmp_path, ["1", "many"]), RewardSum(RewardConfig.model_validate({"number": 1.0})), "test")
+        check_gold(file_task(tmp_path, ["1", "many"]), RewardConfig.model_validate({"number": 1.0}), ("test",))
 
 
 def test_every_problem_of_a_file_is_checked(tmp_path: Path) -> None:
     task = file_task(tmp_path, [*["1"] * CHECKED, "many"])
     with pytest.raises(RlvrError, match=f"line {CHECKED + 1}"):
-        check_gold(task, RewardSum(RewardConfig.model_validate({"number": 1.0})), "test")
+        check_gold(task, RewardConfig.model_validate({"number": 1.0}), ("test",))
 
 
 def test_a_reward_that_pays_a_gold_answer_no_more_than_an_empty_one_is_refused() -> None:
     """The gold response of modsum thinks first, for which this reward takes away more than it gives."""
-    reward = RewardSum(RewardConfig.model_validate({"exact": 0.5, "format": -1.0}))
+    reward = RewardConfig.model_validate({"exact": 0.5, "format": -1.0})
     with pytest.raises(RlvrError, match=r"reward: a gold answer earns -0\.5, no more than the 0 of an empty one"):
-        check_gold(make_task(ModsumConfig(name="modsum"), 0), reward, "test")
+        check_gold(make_task(ModsumConfig(name="modsum"), 0), reward, ("test",))
 
 
 def test_a_split_without_problems_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RlvrError, match="has no problem in the train split"):
-        check_gold(file_task(tmp_path, ["1"]), RewardSum(RewardConfig.model_validate({"exact": 1.0})), "train")
+        check_gold(file_task(tmp_path, ["1"]), RewardConfig.model_validate({"exact": 1.0}), ("train",))
 
 
 class Lenient:
@@ -94,4 +93,4 @@ class Lenient:
 
 def test_an_empty_response_that_earns_full_marks_is_refused() -> None:
     with pytest.raises(RlvrError, match=r"problem 0 of lenient \('\?'\): an empty answer earns full marks"):
-        check_gold(Lenient(), RewardSum(RewardConfig.model_validate({"exact": 1.0})), "train")
+        check_gold(Lenient(), RewardConfig.model_validate({"exact": 1.0}), ("train",))

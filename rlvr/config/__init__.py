@@ -4,6 +4,7 @@ A key that could have no effect is refused where it is set (``experts`` for a de
 """
 
 from rlvr.config.algorithm import (
+    BEYOND_REWARDS,
     GROUP_RELATIVE,
     PRESETS,
     AlgoConfig,
@@ -14,7 +15,17 @@ from rlvr.config.algorithm import (
 )
 from rlvr.config.data import DataConfig, Mixture, PretrainDataConfig, SourceConfig
 from rlvr.config.models import ModelConfig, PromptConfig, TokenizerConfig
-from rlvr.config.rewards import ANSWERS, ComponentConfig, LengthConfig, RewardConfig
+from rlvr.config.rewards import (
+    ANSWERS,
+    AnswerConfig,
+    ComponentConfig,
+    LengthConfig,
+    MathConfig,
+    NoiseConfig,
+    OwnConfig,
+    RewardConfig,
+    TextAnswerConfig,
+)
 from rlvr.config.stages import (
     STAGES,
     DocumentStageConfig,
@@ -39,10 +50,12 @@ from rlvr.config.training import (
 
 __all__ = [
     "ANSWERS",
+    "BEYOND_REWARDS",
     "GROUP_RELATIVE",
     "PRESETS",
     "STAGES",
     "AlgoConfig",
+    "AnswerConfig",
     "ArithmeticConfig",
     "BranchesConfig",
     "ComponentConfig",
@@ -58,9 +71,12 @@ __all__ = [
     "KlConfig",
     "LearningRates",
     "LengthConfig",
+    "MathConfig",
     "Mixture",
     "ModelConfig",
     "ModsumConfig",
+    "NoiseConfig",
+    "OwnConfig",
     "PretrainConfig",
     "PretrainDataConfig",
     "ProblemsConfig",
@@ -74,6 +90,7 @@ __all__ = [
     "StageConfig",
     "Strict",
     "TaskConfig",
+    "TextAnswerConfig",
     "TokenizerConfig",
     "TrainConfig",
     "WordsConfig",

@@ -13,6 +13,9 @@ Share = Annotated[float, Field(gt=0.0, lt=1.0)]
 GROUP_RELATIVE = ("group_mean", "leave_one_out", "group_standardised")
 """Estimators that give a group whose rollouts were all rewarded alike no advantage."""
 
+BEYOND_REWARDS = ("gae", "teacher")
+"""Estimators that need more than rewards: a value model, a teacher."""
+
 UNSCALED = ("reward", "group_mean", "leave_one_out", "running_mean")
 """Estimators whose advantage is the reward minus a baseline."""
 

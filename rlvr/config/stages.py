@@ -53,6 +53,7 @@ class DocumentStageConfig(StageConfig):
             self.refuse_set(("task",), "beside data.sources without eval")
         if self.eval is not None and self.task is None:
             self.eval.refuse_set(("samples",), "without a task")
+        _refuse_noise(self.reward)
         return self
 
 
@@ -133,7 +134,13 @@ class EvalConfig(StageConfig):
         if self.task is None:
             self.refuse_set(("reward", "rollout"), "without a task")
             self.eval.refuse_set(("samples", "split"), "without a task")
+        _refuse_noise(self.reward)
         return self
+
+
+def _refuse_noise(reward: RewardConfig) -> None:
+    if reward.noise is not None:
+        raise ValueError("reward.noise has no effect: evaluations see the true verdicts; remove it")
 
 
 STAGES: dict[str, type[StageConfig]] = {

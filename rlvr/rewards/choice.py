@@ -13,7 +13,7 @@ _ONE = re.compile(
 )
 
 
-def choice(gold: str, response: str) -> Verdict:
+def choice(gold: str, response: str, *, style: str = "auto", pattern: str | None = None) -> Verdict:
     """Right if the answer is one letter, the gold one: ``C``, ``(C)``, ``C.``, ``\\text{C}``, ``the answer is C``.
 
     A letter with other words around it ("A good question") is no choice. Raises ValueError unless gold is one letter.
@@ -21,7 +21,7 @@ def choice(gold: str, response: str) -> Verdict:
     wanted = _GOLD.fullmatch(gold.strip().upper())
     if wanted is None:
         raise ValueError("it is not one letter")
-    answer = the_answer(response).text
+    answer = the_answer(response, style, pattern).text
     if answer is None:
         return Verdict(reward=0.0, reason=Reason.NO_ANSWER)
     plain = _TEXT.sub(r"\1", answer[:200]).replace("$", "").replace("*", "").strip()

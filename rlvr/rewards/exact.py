@@ -8,7 +8,7 @@ from rlvr.rewards.verdict import Reason, Verdict
 ARTICLES = ("a", "an", "the")
 
 
-def exact(gold: str, response: str) -> Verdict:
+def exact(gold: str, response: str, *, style: str = "auto", pattern: str | None = None) -> Verdict:
     """Right if the answer is the gold answer as a text: case, spaces, a leading article and a full stop at the end apart.
 
     Raises ValueError for an empty gold answer.
@@ -16,7 +16,7 @@ def exact(gold: str, response: str) -> Verdict:
     wanted = normalised(gold)
     if not wanted:
         raise ValueError("it is empty")
-    answer = the_answer(response).text
+    answer = the_answer(response, style, pattern).text
     if answer is None:
         return Verdict(reward=0.0, reason=Reason.NO_ANSWER)
     right = normalised(answer) == wanted

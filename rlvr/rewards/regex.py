@@ -10,18 +10,18 @@ MAX_CHARACTERS = 1000
 """A longer answer is not matched: it bounds what a pattern that backtracks can cost."""
 
 
-def regex(gold: str, response: str) -> Verdict:
+def regex(gold: str, response: str, *, style: str = "auto", pattern: str | None = None) -> Verdict:
     """Right if the whole answer matches gold, a regular expression of the problem's author (trusted; Python syntax).
 
     Raises ValueError for a pattern that does not compile or that an empty answer would match.
     """
-    pattern = _compiled(gold)
-    answer = the_answer(response).text
+    wanted = _compiled(gold)
+    answer = the_answer(response, style, pattern).text
     if answer is None:
         return Verdict(reward=0.0, reason=Reason.NO_ANSWER)
     if len(answer) > MAX_CHARACTERS:
         return Verdict(reward=0.0, reason=Reason.TOO_LONG)
-    right = pattern.fullmatch(answer) is not None
+    right = wanted.fullmatch(answer) is not None
     return Verdict(reward=float(right), reason=Reason.CORRECT if right else Reason.WRONG, extracted=answer)
 
 

@@ -20,6 +20,8 @@ class Reason(StrEnum):
     """It is longer than the grader reads."""
     TIMEOUT = "timeout"
     """It used up its budget of instructions or time."""
+    ABSTAINED = "abstained"
+    """It says that it does not know, where that is an outcome of its own."""
     ERROR = "error"
     """The grader itself failed; never the response's fault alone."""
 
@@ -28,7 +30,7 @@ class Reason(StrEnum):
 class Verdict:
     """A grader's word on one response. Its truth value is: full marks.
 
-    reward: 0.0 … 1.0. extracted: the text that was taken for the answer, None if there was none.
+    reward: 0.0 … 1.0 (what a function of the user's returns may lie beyond). extracted: the text that was taken for the answer, None if there was none.
     """
 
     reward: float
@@ -36,4 +38,4 @@ class Verdict:
     extracted: str | None = None
 
     def __bool__(self) -> bool:
-        return self.reward == 1.0
+        return self.reward >= 1.0

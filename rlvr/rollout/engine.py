@@ -1,21 +1,24 @@
 """What an engine is: token ids in, completions out."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from transformers import PreTrainedModel
 
 from rlvr.types import Completion, Request, Sampling
 
+Finished = Callable[[int, Sequence[Completion]], None]
+"""(which request, its completions in the order of its seeds)."""
+
 
 class Engine(Protocol):
     """Samples from the live weights of a model."""
 
-    def generate(self, requests: Sequence[Request], sampling: Sampling) -> list[list[Completion]]:
+    def generate(self, requests: Sequence[Request], sampling: Sampling, finished: Finished) -> None:
         """Complete every request once per seed.
 
-        Returns one list per request, in order, its completions in the order of its seeds. A completion's randomness
-        depends on its seed alone, not on what is sampled beside it.
+        finished: told of each request as soon as all its completions are written, in whatever order requests finish. A
+        completion's randomness depends on its seed alone, not on what is sampled beside it.
         """
         ...
 

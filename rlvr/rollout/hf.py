@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import torch
 from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList, PreTrainedModel
 
+from rlvr.rollout.engine import Finished
 from rlvr.rollout.sampling import Sampler, Written, decode_in_parts, pad_left
 from rlvr.runtime import signals
 from rlvr.types import Completion, Request, Sampling
@@ -18,9 +19,9 @@ class HfEngine:
         self._model, self._stop_ids, self._pad_id, self._batch_size = model, stop_ids, pad_id, batch_size
 
     @torch.inference_mode()
-    def generate(self, requests: Sequence[Request], sampling: Sampling) -> list[list[Completion]]:
+    def generate(self, requests: Sequence[Request], sampling: Sampling, finished: Finished) -> None:
         """See Engine.generate."""
-        return decode_in_parts(requests, self._batch_size, lambda part: self._decode(part, sampling))
+        decode_in_parts(requests, self._batch_size, lambda part: self._decode(part, sampling), finished)
 
     def _decode(self, requests: Sequence[Request], sampling: Sampling) -> list[Completion]:
         prompts = [request.prompt_ids for request in requests for _ in request.seeds]

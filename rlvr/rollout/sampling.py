@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from rlvr.rollout.engine import Finished
 from rlvr.types import Completion, Request, Sampling, StopReason
 
 
@@ -109,11 +110,14 @@ def pad_left(
 
 
 def decode_in_parts(
-    requests: Sequence[Request], batch_size: int, decode: Callable[[list[Request]], list[Completion]]
-) -> list[list[Completion]]:
+    requests: Sequence[Request],
+    batch_size: int,
+    decode: Callable[[list[Request]], list[Completion]],
+    finished: Finished,
+) -> None:
     """Decode requests of like prompt length together, at most batch_size completions unless one request has more.
 
-    decode: completes each request of a part once per seed, all completions in one list. Returns one list per request.
+    decode: completes each request of a part once per seed, all completions in one list. finished: see Engine.generate.
     """
     order = sorted(range(len(requests)), key=lambda index: len(requests[index].prompt_ids))
     parts: list[list[int]] = []
@@ -125,9 +129,7 @@ def decode_in_parts(
             rows = 0
         parts[-1].append(index)
         rows += count
-    results: list[list[Completion]] = [[] for _ in requests]
     for part in parts:
         completions = iter(decode([requests[index] for index in part]))
         for index in part:
-            results[index] = [next(completions) for _ in requests[index].seeds]
-    return results
+            finished(index, [next(completions) for _ in requests[index].seeds])

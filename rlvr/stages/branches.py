@@ -7,10 +7,10 @@ from dataclasses import replace
 from statistics import fmean
 
 from rlvr.algo.credit import of_branches
-from rlvr.collect import Collector
+from rlvr.collect import Collector, Written
 from rlvr.config import BranchesConfig
 from rlvr.runtime.seeding import derive
-from rlvr.types import Completion, Group, Metrics, Problem, Request, Rollout
+from rlvr.types import Completion, Group, Metrics, Request, Rollout
 
 
 def with_branch_values(
@@ -31,10 +31,10 @@ def with_branch_values(
     tokens = 0
     for cut, numbers in sorted(waiting.items()):
         chosen = [rollouts[number] for number in numbers]
-        completed = _sample(collector, chosen, cut, branches.samples, step)
-        tokens += sum(len(completion.token_ids) - cut for group in completed for completion in group)
-        problems: list[Problem] = [rollout.problem for _, rollout in chosen]
-        for number, scored in zip(numbers, collector.score(problems, completed), strict=True):
+        written = _sample(collector, chosen, cut, branches.samples, step)
+        for number, (j, rollout), group in zip(numbers, chosen, written, strict=True):
+            tokens += sum(len(each.completion.token_ids) - cut for each in group)
+            [scored] = collector.score([rollout.problem], [group], step=derive(step, "branch", j, cut))
             values[number][cut] = fmean(branch.reward for branch in scored)
     parted = iter(of_branches(rollout, found) for (_, rollout), found in zip(rollouts, values, strict=True))
     row: Metrics = {"tokens/branches": tokens, "time/branches_seconds": time.perf_counter() - begin}
@@ -43,8 +43,9 @@ def with_branch_values(
 
 def _sample(
     collector: Collector, rollouts: Sequence[tuple[int, Rollout]], cut: int, samples: int, step: int
-) -> list[list[Completion]]:
-    """For each (number in its group, rollout) the completions that go on from its first ``cut`` tokens, prefix included."""
+) -> list[list[Written]]:
+    """For each (number in its group, rollout) the completions that go on from its first ``cut`` tokens, prefix included,
+    being scored."""
     sampling = collector.sampling
     sampling = replace(
         sampling,
@@ -56,11 +57,15 @@ def _sample(
         prefix = rollout.completion.prompt_ids + rollout.completion.token_ids[:cut]
         names = (collector.seed, "branch", step, rollout.problem.index, j, cut)
         requests.append(Request(prompt_ids=prefix, seeds=[derive(*names, sample) for sample in range(samples)]))
-    found = collector.engine.generate(requests, sampling)
-    return [
-        [_joined(rollout.completion, cut, branch) for branch in branches]
-        for (_, rollout), branches in zip(rollouts, found, strict=True)
-    ]
+    written: list[list[Written]] = [[] for _ in rollouts]
+
+    def finished(index: int, branches: Sequence[Completion]) -> None:
+        rollout = rollouts[index][1]
+        joined = [_joined(rollout.completion, cut, branch) for branch in branches]
+        written[index] = [collector.submit(rollout.problem, completion) for completion in joined]
+
+    collector.engine.generate(requests, sampling, finished)
+    return written
 
 
 def _joined(start: Completion, cut: int, branch: Completion) -> Completion:

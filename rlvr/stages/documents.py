@@ -8,6 +8,7 @@ from rlvr.corpus import Corpus
 from rlvr.data.document_batches import DocumentBatches
 from rlvr.evaluation import HeldOut, scheduled, with_perplexity
 from rlvr.models.tokenizer import Codec
+from rlvr.rewards import Scorer
 from rlvr.runtime.run_dir import RunDirectory
 from rlvr.train.loop import Fit, fit
 from rlvr.train.losses import cross_entropy
@@ -35,16 +36,17 @@ def fit_documents(
         device=device,
     )
     held_out = HeldOut(document=corpus.document, whole=whole)
-    fit(
-        Fit(
-            label=label,
-            model=model,
-            tokenizer=codec.tokenizer,
-            source=source,
-            loss=cross_entropy,
-            config=config.train,
-            run=run,
-            describe=with_perplexity,
-            evaluate=scheduled(config, model, codec, held_out),
+    with Scorer(config.reward) as scorer:
+        fit(
+            Fit(
+                label=label,
+                model=model,
+                tokenizer=codec.tokenizer,
+                source=source,
+                loss=cross_entropy,
+                config=config.train,
+                run=run,
+                describe=with_perplexity,
+                evaluate=scheduled(config, model, codec, scorer, held_out),
+            )
         )
-    )

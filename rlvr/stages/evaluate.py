@@ -7,6 +7,7 @@ from rlvr.config import EvalConfig, FinalEvalSection
 from rlvr.corpus import make_corpus
 from rlvr.evaluation import Evaluation, HeldOut, document_metrics, evaluate
 from rlvr.models.pretrained import load_model
+from rlvr.rewards import Scorer, graders_used
 from rlvr.runtime import signals
 from rlvr.runtime.device import start
 from rlvr.runtime.files import write_json, write_jsonl
@@ -19,14 +20,14 @@ from rlvr.types import Metrics
 
 def run(config: EvalConfig, run: RunDirectory) -> None:
     """Measure, and write eval.json, a row of metrics and every rollout."""
-    device = start(config, run)
+    device = start(config, run, graders_used(config.reward))
     model, codec = load_model(config.model, config.prompt, device)
     metrics: Metrics = {}
     begin = time.perf_counter()
-    with signals.watched():
+    with signals.watched(), Scorer(config.reward) as scorer:
         if config.task is not None:
             collector = make_collector(
-                model, codec, task=config.task, reward=config.reward, rollout=config.rollout, seed=config.seed
+                model, codec, scorer, task=config.task, reward=config.reward, rollout=config.rollout, seed=config.seed
             )
             result = _answers(config.eval, collector)
             metrics |= result.metrics

@@ -5,6 +5,7 @@ from rlvr.config import RlConfig
 from rlvr.evaluation import scheduled
 from rlvr.models.pretrained import load_model
 from rlvr.recorded import Recorded
+from rlvr.rewards import Scorer, graders_used
 from rlvr.runtime.device import start
 from rlvr.runtime.run_dir import RunDirectory
 from rlvr.stages.policies import Policies, make_other_models
@@ -16,37 +17,42 @@ GAP_ALLOWED = {"float32": 1e-3, "bfloat16": 1.0}
 """Largest gap (nats) between a token's log-probability when sampled and when trained, by precision: several times
 what rounding alone was seen to make (docs/decisions.md)."""
 
+SAME_POLICY = {
+    dtype: Limit(
+        metric=LOGPROB_GAP,
+        value=allowed,
+        meaning="the log-probabilities recorded while sampling are not those of the model that is trained, so "
+        "the rollouts came from another policy",
+    )
+    for dtype, allowed in GAP_ALLOWED.items()
+}
+
 
 def run(config: RlConfig, run: RunDirectory) -> None:
     """Load a model and fit its own rollouts, sampled anew for every step."""
-    device = start(config, run)
+    device = start(config, run, graders_used(config.reward))
     model, codec = load_model(config.model, config.prompt, device)
-    collector = make_collector(
-        model, codec, task=config.task, reward=config.reward, rollout=config.rollout, seed=config.seed
-    )
-    others = make_other_models(config, model, codec)
-    policies = Policies(model, others, config, pad_id=codec.pad_id)
-    recorded = Recorded(config.algo.offline, codec.text) if config.algo.offline is not None else None
-    source = Rollouts(collector=collector, policies=policies, recorded=recorded, config=config, run=run, device=device)
-    fit(
-        Fit(
-            label="rl",
-            model=model,
-            tokenizer=codec.tokenizer,
-            source=source,
-            config=config.train,
-            run=run,
-            loss=policy_loss(config.algo, config.rollout.temperature, others.critic),
-            companion=others.critic,
-            describe=with_effective_samples,
-            evaluate=scheduled(config, model, codec),
-            limits=(
-                Limit(
-                    metric=LOGPROB_GAP,
-                    value=GAP_ALLOWED[config.train.dtype],
-                    meaning="the log-probabilities recorded while sampling are not those of the model that is trained, so "
-                    "the rollouts came from another policy",
-                ),
-            ),
+    with Scorer(config.reward) as scorer:
+        collector = make_collector(
+            model, codec, scorer, task=config.task, reward=config.reward, rollout=config.rollout, seed=config.seed
         )
-    )
+        others = make_other_models(config, model, codec)
+        policies = Policies(model, others, config, pad_id=codec.pad_id)
+        recorded = Recorded(config.algo.offline, codec.text) if config.algo.offline is not None else None
+        fit(
+            Fit(
+                label="rl",
+                model=model,
+                tokenizer=codec.tokenizer,
+                source=Rollouts(
+                    collector=collector, policies=policies, recorded=recorded, config=config, run=run, device=device
+                ),
+                config=config.train,
+                run=run,
+                loss=policy_loss(config.algo, config.rollout.temperature, others.critic),
+                companion=others.critic,
+                describe=with_effective_samples,
+                evaluate=scheduled(config, model, codec, scorer),
+                limits=(SAME_POLICY[config.train.dtype],),
+            )
+        )

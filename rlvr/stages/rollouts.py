@@ -12,7 +12,7 @@ from rlvr.algo.credit import of_relevant, overlong_penalty
 from rlvr.algo.filters import chosen, has_variance
 from rlvr.algo.masks import by_entropy
 from rlvr.algo.samples import divisor, split_groups, to_samples, trained_tokens
-from rlvr.collect import Collector, rollout_metrics, to_json
+from rlvr.collect import Collector, noise_metrics, rollout_metrics, to_json
 from rlvr.config import RlConfig
 from rlvr.data.batching import to_batches
 from rlvr.recorded import Recorded
@@ -84,11 +84,9 @@ class Rollouts:
             self._next_problem += len(problems)
             begin = time.perf_counter()
             with self._policies.sampling():
-                completions = self._collector.sample(
-                    problems, group_size=rollout.group_size, purpose="rollout", step=step
-                )
+                written = self._collector.sample(problems, group_size=rollout.group_size, purpose="rollout", step=step)
             middle = time.perf_counter()
-            sampled.groups += self._collector.score(problems, completions)
+            sampled.groups += self._collector.score(problems, written, step=step)
             sampled.rounds += 1
             sampled.rollout_seconds += middle - begin
             sampled.reward_seconds += time.perf_counter() - middle
@@ -138,7 +136,7 @@ class Rollouts:
         return of_relevant(rollout, tokens, task.relevant(rollout.text))
 
     def _describe(self, groups: list[Group], kept: list[Group]) -> Metrics:
-        row = rollout_metrics(groups)
+        row = rollout_metrics(groups) | (noise_metrics(groups) if self._config.reward.noise is not None else {})
         rollouts = [rollout for group in groups for rollout in group]
         row["rollout/zero_variance_fraction"] = sum(not has_variance(group) for group in groups) / len(groups)
         row["rollout/signal_fraction"] = sum(trained_tokens(each) for g in kept for each in g) / row["tokens/rollout"]

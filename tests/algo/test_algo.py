@@ -27,7 +27,7 @@ def rollout(reward: float, advantages: list[float] | None = None) -> Rollout:
     problem = Problem(task="t", split="train", index=0, question="q", answer="a")
     return Rollout(
         problem=problem, prompt="q", completion=completion, text="a", mode="direct", rewards={"exact": reward}, reasons={"exact": "correct"},
-        reward=reward, correct=reward == 1.0, advantages=advantages,
+        reward=reward, oracle=reward, correct=reward == 1.0, advantages=advantages,
     )  # fmt: skip
 
 

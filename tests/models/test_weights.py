@@ -50,7 +50,9 @@ def test_logprobs_of_completions_are_those_recorded_while_sampling_in_their_orde
     engine = NativeEngine(model, stop_ids=[2], pad_id=0, batch_size=8)
     prompts = [[1, 6], [1, 7, 8, 9], [1, 8]]
     requests = [Request(prompt_ids=ids, seeds=[3, 4]) for ids in prompts]
-    completions = [c for group in engine.generate(requests, Sampling(max_new_tokens=9, temperature=0.7)) for c in group]
+    told = {}
+    engine.generate(requests, Sampling(max_new_tokens=9, temperature=0.7), told.__setitem__)
+    completions = [completion for index in range(len(requests)) for completion in told[index]]
     found = logprobs_of(model, completions, temperature=0.7, budget=20, pad_id=0)
     assert [len(row) for row in found] == [len(c.token_ids) for c in completions]
     assert largest_gap(found, [c.logprobs for c in completions]) < 1e-5

@@ -6,13 +6,18 @@ import pytest
 from pydantic import ValidationError
 
 from rlvr.config import RewardConfig
-from rlvr.rewards import GRADERS, Attempt, RewardSum, Verdict, grade
+from rlvr.rewards import GRADERS, Attempt, RewardSum, Scorer, Verdict, Verdicts, grade
 from rlvr.rewards.number import last_number
 from rlvr.rewards.verdict import Reason
 
 
 def sum_of(table: dict[str, object]) -> RewardSum:
     return RewardSum(RewardConfig.model_validate(table))
+
+
+def verdicts_of(table: dict[str, object], one: Attempt) -> Verdicts:
+    with Scorer(RewardConfig.model_validate(table)) as scorer:
+        return scorer.verdicts([one])[0]
 
 
 def attempt(gold: str, response: str, answer: str | None, length: int = 1) -> Attempt:
@@ -35,6 +40,17 @@ def attempt(gold: str, response: str, answer: str | None, length: int = 1) -> At
         ("number", "0.3", "0.30000000000000001", "wrong"),
         ("number", "42", "It is 41, no, 42.", "correct"),
         ("number", "42", "none", "no_answer"),
+        ("number", "33", "\\boxed{not 33}", "malformed"),
+        ("number", "33", "\\boxed{40 or 33}", "malformed"),
+        ("number", "33", "\\boxed{33 (this is wrong)}", "malformed"),
+        ("number", "33", "\\boxed{40 = 33}", "malformed"),
+        ("number", "33", "The answer is definitely not 33.", "malformed"),
+        ("number", "33", "The answer is 33 apples.", "correct"),
+        ("number", "5 meters", "\\boxed{5 feet}", "malformed"),
+        ("number", "5 meters", "\\boxed{5}", "correct"),
+        ("number", "Total: 33", "#### 33", "correct"),
+        ("number", "33", "33, that is \\boxed{}", "no_answer"),
+        ("number", "1000", "<answer>$1,000</answer>", "correct"),
         ("choice", "C", "\\boxed{(C)}", "correct"),
         ("choice", "c", "C.", "correct"),
         ("choice", "E", "\\boxed{\\text{E}}", "correct"),
@@ -141,28 +157,28 @@ def test_last_number(text: str, value: Fraction | int | None) -> None:
 
 
 def test_components_are_kept_unweighted_and_the_total_weighs_them() -> None:
-    rewards = sum_of({"exact": 1.0, "format": 0.25})
-    verdicts = rewards.verdicts(attempt("2", "<think> 1 </think> 3", "3"))
+    table: dict[str, object] = {"exact": 1.0, "format": 0.25}
+    verdicts = verdicts_of(table, attempt("2", "<think> 1 </think> 3", "3"))
     assert {name: verdict.reward for name, verdict in verdicts.items()} == {"exact": 0.0, "format": 1.0}
-    assert rewards.total(verdicts) == 0.25
+    assert sum_of(table).total(verdicts) == 0.25
 
 
 def test_weights_may_be_negative_and_given_in_a_section() -> None:
-    rewards = sum_of({"exact": {"weight": 1.0}, "format": -0.5})
-    assert rewards.total(rewards.verdicts(attempt("2", "<think> 1 </think> 2", "2"))) == 0.5
+    table: dict[str, object] = {"exact": {"weight": 1.0}, "format": -0.5}
+    assert sum_of(table).total(verdicts_of(table, attempt("2", "<think> 1 </think> 2", "2"))) == 0.5
 
 
 def test_an_answer_that_the_task_does_not_find_is_none() -> None:
-    verdicts = sum_of({"exact": 1.0}).verdicts(attempt("2", "<think> 2", None))
+    verdicts = verdicts_of({"exact": 1.0}, attempt("2", "<think> 2", None))
     assert verdicts["exact"] == Verdict(reward=0.0, reason=Reason.NO_ANSWER)
 
 
 @pytest.mark.parametrize(("length", "reward"), [(1, 0.0), (100, 0.0), (150, 0.5), (200, 1.0), (999, 1.0)])
 def test_length_is_what_a_response_is_over_its_target(length: int, reward: float) -> None:
-    rewards = sum_of({"exact": 1.0, "length": {"weight": -0.1, "target": 100}})
-    verdicts = rewards.verdicts(attempt("2", "2", "2", length))
+    table: dict[str, object] = {"exact": 1.0, "length": {"weight": -0.1, "target": 100}}
+    verdicts = verdicts_of(table, attempt("2", "2", "2", length))
     assert verdicts["length"].reward == reward
-    assert rewards.total(verdicts) == pytest.approx(1.0 - 0.1 * reward)
+    assert sum_of(table).total(verdicts) == pytest.approx(1.0 - 0.1 * reward)
 
 
 @pytest.mark.parametrize(
@@ -176,8 +192,8 @@ def test_length_is_what_a_response_is_over_its_target(length: int, reward: float
 def test_correct_means_full_marks_of_every_component_that_checks_the_answer(
     response: str, answer: str, correct: bool
 ) -> None:
-    rewards = sum_of({"exact": 1.0, "number": 1.0, "format": 1.0})
-    assert rewards.correct(rewards.verdicts(attempt("2", response, answer))) is correct
+    table: dict[str, object] = {"exact": 1.0, "number": 1.0, "format": 1.0}
+    assert sum_of(table).correct(verdicts_of(table, attempt("2", response, answer))) is correct
 
 
 @pytest.mark.parametrize(
@@ -186,9 +202,9 @@ def test_correct_means_full_marks_of_every_component_that_checks_the_answer(
         ({"exat": 1.0}, "exat"),
         ({"format": 1.0}, "no component checks the answer; add one of exact, number, math"),
         ({"exact": 1.0, "length": -0.1}, "target"),
-        ({"exact": 0.0}, "exact has weight 0; what checks the answer needs one above 0"),
-        ({"exact": 1.0, "number": -1.0}, "number has weight -1"),
-        ({"regex": 0.0, "format": 1.0}, "regex has weight 0"),
+        ({"exact": 0.0}, "weight 0; what checks the answer needs one above 0"),
+        ({"exact": 1.0, "number": -1.0}, "weight -1; what checks"),
+        ({"regex": 0.0, "format": 1.0}, "weight 0; what checks"),
         ({"exact": "much"}, "exact"),
     ],
 )

@@ -47,7 +47,19 @@ def model_of(family):
 
 def generate(kind, requests=REQUESTS, sampling=SAMPLING, *, family="llama", stop_ids=STOPS, batch_size=64):
     engine = ENGINES[kind](model_of(family), stop_ids=stop_ids, pad_id=PAD, batch_size=batch_size)
-    return engine.generate(requests, sampling)
+    return all_of(engine, requests, sampling)
+
+
+def all_of(engine, requests, sampling):
+    """The completions of every request, in order; each request is told of once."""
+    results = [None] * len(requests)
+
+    def finished(index, completions):
+        assert results[index] is None
+        results[index] = list(completions)
+
+    engine.generate(requests, sampling, finished)
+    return results
 
 
 def tokens(results):
@@ -201,6 +213,6 @@ def test_sampling_uses_the_weights_as_they_are_now(kind):
         device=CPU,
     )
     engine = ENGINES[kind](model, stop_ids=STOPS, pad_id=PAD, batch_size=64)
-    engine.generate(REQUESTS, SAMPLING)
+    all_of(engine, REQUESTS, SAMPLING)
     model.load_state_dict(model_of("llama").state_dict())
-    assert tokens(engine.generate(REQUESTS, SAMPLING)) == tokens(generate(kind))
+    assert tokens(all_of(engine, REQUESTS, SAMPLING)) == tokens(generate(kind))

@@ -99,7 +99,7 @@ def test_prompts_of_one_length_need_no_mask():
     assert pad_left([[5, 6], [7, 8]], 0, CPU)[1] is None
 
 
-def test_requests_are_decoded_in_parts_of_like_length_and_come_back_in_order():
+def test_requests_are_decoded_in_parts_of_like_length_and_told_of_once():
     lengths = [3, 1, 2, 1]
     requests = [Request(prompt_ids=[n] * n, seeds=[10 * n, 10 * n + 1]) for n in lengths]
     parts = []
@@ -112,11 +112,10 @@ def test_requests_are_decoded_in_parts_of_like_length_and_come_back_in_order():
             for seed in request.seeds
         ]
 
-    results = decode_in_parts(requests, 4, echo)
+    told = []
+    decode_in_parts(requests, 4, echo, lambda index, group: told.append((index, [c.token_ids for c in group])))
     assert parts == [[1, 1], [2, 3]]
-    assert [[completion.token_ids for completion in group] for group in results] == [
-        [[10 * n], [10 * n + 1]] for n in lengths
-    ]
+    assert told == [(index, [[10 * lengths[index]], [10 * lengths[index] + 1]]) for index in (1, 3, 2, 0)]
 
 
 def test_a_request_of_more_completions_than_the_batch_size_is_decoded_alone():
@@ -126,5 +125,5 @@ def test_a_request_of_more_completions_than_the_batch_size_is_decoded_alone():
         sizes.append([len(request.seeds) for request in part])
         return [None] * sum(sizes[-1])
 
-    decode_in_parts([Request(prompt_ids=[1], seeds=list(range(n))) for n in (1, 5, 1)], 3, count)
+    decode_in_parts([Request(prompt_ids=[1], seeds=list(range(n))) for n in (1, 5, 1)], 3, count, lambda *_: None)
     assert sizes == [[1], [5], [1]]

@@ -5,7 +5,7 @@ from dataclasses import replace
 from rlvr.collect import Collector
 from rlvr.config import BranchesConfig, ModsumConfig, PromptConfig, RewardConfig, TokenizerConfig
 from rlvr.models.tokenizer import build_tokenizer, make_codec
-from rlvr.rewards import RewardSum
+from rlvr.rewards import RewardSum, Scorer
 from rlvr.stages.branches import with_branch_values
 from rlvr.tasks import make_task
 from rlvr.types import Completion, Problem, Sampling, StopReason
@@ -22,10 +22,11 @@ class Parrot:
     def __init__(self):
         self.requests, self.budgets = [], []
 
-    def generate(self, requests, sampling):
+    def generate(self, requests, sampling, finished):
         self.requests += requests
         self.budgets += [sampling.max_new_tokens] * len(requests)
-        return [[self.complete(request, n) for n, _ in enumerate(request.seeds)] for request in requests]
+        for index, request in enumerate(requests):
+            finished(index, [self.complete(request, n) for n, _ in enumerate(request.seeds)])
 
     def complete(self, request, number):
         [ids] = CODEC.responses_ids(["</think> 1" if number % 2 == 0 else "</think> 0"])
@@ -38,8 +39,9 @@ class Parrot:
 def estimated(samples=4, every=4):
     """The engine, the rollout of a chain with its advantage parted, and what it took."""
     engine = Parrot()
+    reward = RewardConfig.model_validate({"exact": 1.0})
     collector = Collector(
-        task=TASK, reward=RewardSum(RewardConfig.model_validate({"exact": 1.0})), engine=engine, codec=CODEC,
+        task=TASK, scorer=Scorer(reward), reward=RewardSum(reward), engine=engine, codec=CODEC,
         sampling=Sampling(max_new_tokens=16), batch_size=64, max_positions=None, seed=3,
     )  # fmt: skip
     [ids] = CODEC.responses_ids([CHAIN])
@@ -47,7 +49,7 @@ def estimated(samples=4, every=4):
         prompt_ids=[1, 6], token_ids=[*ids, CODEC.stop_ids[0]], logprobs=[-0.1] * (len(ids) + 1),
         stop_reason=StopReason.STOP,
     )  # fmt: skip
-    [[rollout]] = collector.score([PROBLEM], [[completion]])
+    [[rollout]] = collector.score([PROBLEM], [[collector.submit(PROBLEM, completion)]], step=5)
     assert rollout.reward == 1.0
     rollout = replace(rollout, advantages=[0.75] * rollout.length)
     [[found]], row = with_branch_values(collector, [[rollout]], BranchesConfig(every=every, samples=samples), step=5)

@@ -35,7 +35,7 @@ def groups(rewards=REWARDS):
         problem = Problem(task="t", split="train", index=0, question="q", answer="a")
         return Rollout(
             problem=problem, prompt="", completion=completion, text="", mode="", rewards={}, reasons={}, reward=reward,
-            correct=reward > 0, ref_logprobs=[value - 0.1 for value in logprobs], values=[0.4] * length,
+            oracle=reward, correct=reward > 0, ref_logprobs=[value - 0.1 for value in logprobs], values=[0.4] * length,
             teacher_logprobs=[value + 0.2 * (-1) ** t for t, value in enumerate(logprobs)],
         )  # fmt: skip
 

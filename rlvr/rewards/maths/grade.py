@@ -60,15 +60,20 @@ def _equals_itself(readings: tuple[Node, ...]) -> bool:
 
 
 def grade_math(
-    gold: str | Gold, response: str, *, style: str = "auto", require_evaluated: bool | None = None
+    gold: str | Gold,
+    response: str,
+    *,
+    style: str = "auto",
+    pattern: str | None = None,
+    require_evaluated: bool | None = None,
 ) -> Verdict:
     """Full marks if the response's answer equals the gold answer, nothing otherwise. No response raises; a bad gold is a ValueError.
 
-    gold: as text, or read before by parse_gold. style: where the answer is, as in extract.the_answer. require_evaluated: True wants
+    gold: as text, or read before by parse_gold. style, pattern: where the answer is, as in extract.the_answer. require_evaluated: True wants
     numbers in digits, False takes ``12\\cdot34`` for 408; None wants digits where the gold answer is in digits.
     """
     wanted = parse_gold(gold) if isinstance(gold, str) else gold
-    found = the_answer(response, style)
+    found = the_answer(response, style, pattern)
     if found.text is None:
         return Verdict(reward=0.0, reason=Reason.TOO_LONG if found.how == "too_long" else Reason.NO_ANSWER)
     try:
