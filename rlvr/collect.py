@@ -89,12 +89,13 @@ class Collector:
         written: list[list[Written]] = [[] for _ in problems]
 
         def finished(index: int, completions: Sequence[Completion]) -> None:
-            written[index] = [self._submit(problems[index], completion) for completion in completions]
+            written[index] = [self.submit(problems[index], completion) for completion in completions]
 
         self.engine.generate(requests, sampling, finished)
         return written
 
-    def _submit(self, problem: Problem, completion: Completion) -> Written:
+    def submit(self, problem: Problem, completion: Completion) -> Written:
+        """Begin to score a completion of a problem."""
         text = self.codec.text(completion.token_ids)
         attempt = Attempt(
             gold=problem.answer,

@@ -26,8 +26,9 @@ from rlvr.config import (
 from rlvr.corpus import Corpus, make_corpus
 from rlvr.errors import RlvrError
 from rlvr.gold import check_gold
-from rlvr.models.location import count_parameters, locate
+from rlvr.models.location import count_parameters, locate, vocabulary_in
 from rlvr.models.vocabulary import THINK, parameter_count, vocabulary, vocabulary_size
+from rlvr.recorded import recorded_files
 from rlvr.rewards.code import sandbox_warning
 from rlvr.tasks import make_task
 from rlvr.tasks.task import Task, available
@@ -85,7 +86,8 @@ def _warnings(config: StageConfig) -> list[str]:
         found.append(
             "rollout.min_new_tokens rules out ends that the policy would write: such tokens train it off-policy"
         )
-    if isinstance(task, ModsumConfig) and not isinstance(config, DocumentStageConfig):
+    oracle = isinstance(config, RlConfig) and config.algo.credit == "oracle"
+    if isinstance(task, ModsumConfig) and not isinstance(config, DocumentStageConfig) and not oracle:
         found += [
             f"task.{dial} has no effect here: no demonstrator writes anything"
             for dial in ("error_rate", "distractors")
@@ -105,11 +107,15 @@ def inputs(config: StageConfig) -> dict[str, str]:
         paths.append(own.file)
     files = [Path(path) for path in paths if path is not None]
     model = getattr(config, "model", None)
-    location = locate(model) if isinstance(model, str) else None
-    if location is not None and location.kind == "directory":
-        files += sorted(Path(location.path).glob("model*.safetensors"))
-    elif location is not None and location.file is not None:
-        files.append(Path(location.path) / location.file)
+    teacher = None
+    if isinstance(config, RlConfig):
+        teacher = config.algo.teacher
+        files += recorded_files(config.algo.offline) if config.algo.offline is not None else []
+    for location in (locate(name) for name in (model, teacher) if isinstance(name, str)):
+        if location is not None and location.kind == "directory":
+            files += sorted(Path(location.path).glob("model*.safetensors"))
+        elif location is not None and location.file is not None:
+            files.append(Path(location.path) / location.file)
     return {str(file): _sha256(file) for file in files}
 
 
@@ -202,13 +208,34 @@ def _plan_rl(config: RlConfig, starting: bool) -> Plan:
     check_gold(task, config.reward, splits)
     rollouts = config.rollout.problems_per_step * config.rollout.group_size
     tokens = {"rollout (at most)": config.train.max_steps * rollouts * config.rollout.max_new_tokens}
+    if config.algo.offline is not None:
+        recorded_files(config.algo.offline)
+        tokens = {}
     made = _with_model(config.model, config.train, tokens, starting)
+    teacher = config.algo.teacher
+    taught = _with_model(teacher, None, {}, starting, key="algo.teacher") if teacher is not None else None
+    if teacher is not None and taught is not None:
+        made.warnings.extend(taught.warnings)
+        _check_same_vocabulary(config.model, teacher)
     if made.parameters is None or made.memory_bytes is None:
         return made
     # Copies of the weights: those that rollouts are sampled from, with the newest, and the reference.
     copies = (config.algo.staleness + 1 if config.algo.staleness else 0) + int(config.algo.kl is not None)
     each = BYTES * copies + (_bytes_each(config.train) if config.algo.advantage == "gae" else 0)  # the value model's
-    return replace(made, memory_bytes=made.memory_bytes + each * made.parameters)
+    beside = taught.memory_bytes or 0 if taught is not None else 0
+    return replace(made, memory_bytes=made.memory_bytes + each * made.parameters + beside)
+
+
+def _check_same_vocabulary(model: str, teacher: str) -> None:
+    """RlvrError if it can be seen without loading them that a teacher's tokens are not the model's."""
+    found = [vocabulary_in(location) for location in (locate(model), locate(teacher)) if location is not None]
+    if len(found) == 2 and None not in found and found[0] != found[1]:
+        raise RlvrError(
+            "algo.teacher",
+            "has another tokenizer than the model",
+            got=teacher,
+            remedy="choose a teacher of the same family",
+        )
 
 
 def _check_noise(noise: NoiseConfig | None, task: Task) -> None:
@@ -235,14 +262,16 @@ def _plan_eval(config: EvalConfig, starting: bool) -> Plan:
     return plan
 
 
-def _with_model(model: str, train: TrainConfig | None, tokens: dict[str, int], starting: bool) -> Plan:
+def _with_model(
+    model: str, train: TrainConfig | None, tokens: dict[str, int], starting: bool, key: str = "model"
+) -> Plan:
     location = locate(model)
     if location is None:
         if starting:
             raise RlvrError(
-                "model", "no such file or directory", got=model, remedy="run the stage that makes it, or mend the path"
+                key, "no such file or directory", got=model, remedy="run the stage that makes it, or mend the path"
             )
-        return Plan(parameters=None, memory_bytes=None, tokens=tokens, warnings=[f"model {model} is not there yet"])
+        return Plan(parameters=None, memory_bytes=None, tokens=tokens, warnings=[f"{key} {model} is not there yet"])
     parameters = count_parameters(location)
     memory = None if parameters is None else parameters * _bytes_each(train)
     return Plan(parameters=parameters, memory_bytes=memory, tokens=tokens)

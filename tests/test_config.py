@@ -458,6 +458,18 @@ TEXT = [{"text": "a.txt"}]
         (EvalConfig, {"model": "m", "data": {"sources": TEXT}, "rollout": {"max_new_tokens": 9}}, "rollout"),
         (EvalConfig, {"model": "m", "data": {"sources": TEXT}, "eval": {"split": "train"}}, "split"),
         (AlgoConfig, {"clip_low": 0.2}, "clip_low"),
+        (AlgoConfig, {"preset": "grpo", "clip_high": 0.3}, "clip_high"),
+        (AlgoConfig, {"cap": 2.0}, "cap"),
+        (AlgoConfig, {"gae": {"trace": 0.9}}, "gae"),
+        (AlgoConfig, {"teacher": "runs/x"}, "teacher"),
+        (AlgoConfig, {"branches": {}}, "branches"),
+        (AlgoConfig, {"advantage": "reward", "max_refills": 2}, "max_refills"),
+        (AlgoConfig, {"preset": "opd", "teacher": "runs/x", "overlong_buffer": 0.5}, "overlong_buffer"),
+        (
+            AlgoConfig,
+            {"preset": "opd", "teacher": "runs/x", "kl": {"coefficient": 1.0, "where": "reward"}},
+            "kl.where reward",
+        ),
         (AlgoConfig, {"preset": "grpo", "loss": "clipped"}, "loss clipped"),
         (AlgoConfig, {"preset": "cispo", "clip_high": 0.3}, "clip_high"),
         (AlgoConfig, {"updates_per_batch": 2, "ratio": "token"}, "ratio"),
@@ -488,6 +500,8 @@ def test_a_key_without_effect_is_refused(section: type, fields: dict, key: str) 
         (DataConfig, {"mixture": {"direct": -1.0}}, "greater than or equal to 0"),
         (SamplingConfig, {"min_new_tokens": 9, "max_new_tokens": 8}, "min_new_tokens 9 exceeds max_new_tokens 8"),
         (SamplingConfig, {"temperature": 0.0}, "greater than 0"),
+        (AlgoConfig, {"preset": "opd"}, "advantage teacher needs teacher"),
+        (AlgoConfig, {"preset": "grpo", "credit": "branches"}, "parts a reward minus a baseline"),
         (AlgoConfig, {"updates_per_batch": 3, "parts": 2}, "updates_per_batch 3 must be a multiple of parts 2"),
         (AlgoConfig, {"preset": "star", "drop_zero_variance": True}, "which positive imitates"),
         (TrainConfig, {**STEPS, "betas": [0.9, 1.0]}, "less than 1"),
@@ -503,16 +517,20 @@ def test_what_cannot_work_is_refused(section: type, fields: dict, message: str) 
 
 @pytest.mark.parametrize("preset", PRESETS)
 def test_a_preset_fills_the_fields(preset: str) -> None:
-    algo = AlgoConfig.model_validate({"preset": preset, "updates_per_batch": 4})
+    teacher = {"teacher": "runs/x"} if preset == "opd" else {}
+    algo = AlgoConfig.model_validate({"preset": preset, "updates_per_batch": 4, **teacher})
     assert {key: getattr(algo, key) for key in PRESETS[preset] if key != "parts"} == {
         key: value for key, value in PRESETS[preset].items() if key != "parts"
     }
 
 
 @pytest.mark.parametrize("preset", PRESETS)
-@pytest.mark.parametrize("beside", [{}, {"updates_per_batch": 4}, {"updates_per_batch": 1}])
+@pytest.mark.parametrize(
+    "beside", [{}, {"updates_per_batch": 4}, {"updates_per_batch": 1}, {"drop_zero_variance": False}]
+)
 def test_a_resolved_preset_loads_again(preset: str, beside: dict) -> None:
-    algo = AlgoConfig.model_validate({"preset": preset, **beside})
+    teacher = {"teacher": "runs/x"} if preset == "opd" else {}
+    algo = AlgoConfig.model_validate({"preset": preset, **beside, **teacher})
     assert AlgoConfig.model_validate(algo.model_dump(exclude_none=True)) == algo
 
 

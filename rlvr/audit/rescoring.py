@@ -9,7 +9,7 @@ from typing import Any
 from rlvr.audit.estimates import advantages
 from rlvr.audit.probing import tolerant
 from rlvr.audit.rates import Rate, rate, shortened
-from rlvr.config import ANSWERS, RewardConfig, RlConfig, StageConfig
+from rlvr.config import ANSWERS, BEYOND_REWARDS, RewardConfig, RlConfig, StageConfig
 from rlvr.errors import RlvrError
 from rlvr.rewards import Attempt, Reason, RewardSum, Scorer, Verdicts
 from rlvr.tasks import make_task
@@ -28,7 +28,7 @@ class Regraded:
 
     completion: its beginning.
     was_paid: without the noise of an experiment. was, now: each component's reward and reason by name.
-    was_advantage, now_advantage: by the run's own estimator; None where a run has none.
+    was_advantage, now_advantage: by the run's own estimator; None where a run has none, or one that needs more than rewards.
     """
 
     step: int
@@ -244,7 +244,7 @@ def _with_advantages(
 
     before: the mean rewards, as paid and as they would be, of the saved steps before, which an estimator may subtract.
     """
-    if not isinstance(config, RlConfig):
+    if not isinstance(config, RlConfig) or config.algo.advantage in BEYOND_REWARDS:
         yield from graded
         return
     groups = _groups(graded)

@@ -3,7 +3,16 @@
 A key that could have no effect is refused where it is set (``experts`` for a dense family, ``betas`` for SGD, …).
 """
 
-from rlvr.config.algorithm import GROUP_RELATIVE, PRESETS, AlgoConfig, EntropyMaskConfig, GaeConfig, KlConfig
+from rlvr.config.algorithm import (
+    BEYOND_REWARDS,
+    GROUP_RELATIVE,
+    PRESETS,
+    AlgoConfig,
+    BranchesConfig,
+    EntropyMaskConfig,
+    GaeConfig,
+    KlConfig,
+)
 from rlvr.config.data import DataConfig, Mixture, PretrainDataConfig, SourceConfig
 from rlvr.config.models import ModelConfig, PromptConfig, TokenizerConfig
 from rlvr.config.rewards import (
@@ -41,12 +50,14 @@ from rlvr.config.training import (
 
 __all__ = [
     "ANSWERS",
+    "BEYOND_REWARDS",
     "GROUP_RELATIVE",
     "PRESETS",
     "STAGES",
     "AlgoConfig",
     "AnswerConfig",
     "ArithmeticConfig",
+    "BranchesConfig",
     "ComponentConfig",
     "DataConfig",
     "DocumentStageConfig",

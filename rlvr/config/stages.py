@@ -11,7 +11,7 @@ from rlvr.config.data import DataConfig, PretrainDataConfig
 from rlvr.config.models import ModelConfig, PromptConfig, TokenizerConfig
 from rlvr.config.rewards import RewardConfig
 from rlvr.config.strict import Strict
-from rlvr.config.tasks import TaskConfig
+from rlvr.config.tasks import ModsumConfig, TaskConfig
 from rlvr.config.training import (
     DocumentTrainConfig,
     EvalSection,
@@ -92,9 +92,22 @@ class RlConfig(StageConfig):
             )
         if self.rollout.group_size < 2 and self.algo.drop_zero_variance:
             raise ValueError("rollout.group_size 1 with algo.drop_zero_variance drops every group; allowed: >= 2")
+        distracted = isinstance(self.task, ModsumConfig) and self.task.distractors > 0
+        if self.algo.credit == "oracle" and not distracted:
+            raise ValueError(
+                "algo.credit oracle needs a task that knows which tokens matter: modsum with distractors above 0"
+            )
+        branches = self.algo.branches
+        if branches is not None and branches.every >= self.rollout.max_new_tokens:
+            raise ValueError(
+                f"algo.branches.every {branches.every} leaves no prefix within rollout.max_new_tokens {self.rollout.max_new_tokens}"
+            )
         if self.train.learning_rates is not None and self.algo.advantage != "gae":
             self.train.learning_rates.refuse_set(("value",), "without algo.advantage gae")
-        if self.rollout.problems_per_step < self.algo.parts:
+        if self.algo.offline is not None:
+            unused = ("group_size", "problems_per_step", "min_new_tokens")
+            self.rollout.refuse_set(unused, "with algo.offline, which samples nothing")
+        elif self.rollout.problems_per_step < self.algo.parts:
             raise ValueError(
                 f"algo.parts {self.algo.parts} exceeds rollout.problems_per_step {self.rollout.problems_per_step}: "
                 "a group is never split"

@@ -3,11 +3,12 @@
 from rlvr.collect import make_collector
 from rlvr.config import RlConfig
 from rlvr.evaluation import scheduled
-from rlvr.models.heads import ValueModel
 from rlvr.models.pretrained import load_model
+from rlvr.recorded import Recorded
 from rlvr.rewards import Scorer, graders_used
 from rlvr.runtime.device import start
 from rlvr.runtime.run_dir import RunDirectory
+from rlvr.stages.policies import Policies, make_other_models
 from rlvr.stages.rollouts import Rollouts
 from rlvr.train.loop import Fit, Limit, fit
 from rlvr.train.losses import LOGPROB_GAP, policy_loss, with_effective_samples
@@ -35,17 +36,21 @@ def run(config: RlConfig, run: RunDirectory) -> None:
         collector = make_collector(
             model, codec, scorer, task=config.task, reward=config.reward, rollout=config.rollout, seed=config.seed
         )
-        critic = ValueModel(model) if config.algo.advantage == "gae" else None
+        others = make_other_models(config, model, codec)
+        policies = Policies(model, others, config, pad_id=codec.pad_id)
+        recorded = Recorded(config.algo.offline, codec.text) if config.algo.offline is not None else None
         fit(
             Fit(
                 label="rl",
                 model=model,
                 tokenizer=codec.tokenizer,
-                source=Rollouts(model=model, critic=critic, collector=collector, config=config, run=run),
+                source=Rollouts(
+                    collector=collector, policies=policies, recorded=recorded, config=config, run=run, device=device
+                ),
                 config=config.train,
                 run=run,
-                loss=policy_loss(config.algo, config.rollout.temperature, critic),
-                companion=critic,
+                loss=policy_loss(config.algo, config.rollout.temperature, others.critic),
+                companion=others.critic,
                 describe=with_effective_samples,
                 evaluate=scheduled(config, model, codec, scorer),
                 limits=(SAME_POLICY[config.train.dtype],),

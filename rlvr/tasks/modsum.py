@@ -87,6 +87,16 @@ class Modsum:
         if self._config.distractors:
             yield " ".join(DISTRACTORS)
 
+    def relevant(self, response: str) -> list[tuple[int, int]]:
+        """All but the distractors before the response."""
+        start = len(response) - len(response.lstrip())
+        for word in response.split():
+            if word not in DISTRACTORS:
+                break
+            start += len(word)
+            start += len(response[start:]) - len(response[start:].lstrip())
+        return [(start, len(response))]
+
     def _write(self, sums: list[int], mode: str) -> str:
         """The response of a demonstrator who found these running sums."""
         if mode == "direct":

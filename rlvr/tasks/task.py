@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Callable, Iterable
 from random import Random
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeVar, runtime_checkable
 
 from rlvr.errors import RlvrError
 from rlvr.runtime.seeding import generator
@@ -52,6 +52,15 @@ class Task(Protocol):
 
     def alphabet(self) -> Iterable[str]:
         """Texts that together hold every character, and if questions are made of words every word, of any problem."""
+        ...
+
+
+@runtime_checkable
+class KnowsWhatMatters(Protocol):
+    """A task that can say which parts of a response its reward can depend on."""
+
+    def relevant(self, response: str) -> list[tuple[int, int]]:
+        """Where they stand, as spans of characters, each from its first to before its end."""
         ...
 
 

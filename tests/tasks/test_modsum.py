@@ -165,3 +165,19 @@ def test_a_demonstrator_errs_when_answering_at_once_too() -> None:
     made = task(modulus=2, length=7, error_rate=1.0)
     problem = made.problem("train", 0)
     assert made.respond(problem, "direct", Random(0)) == str(1 - int(problem.answer))
+
+
+@pytest.mark.parametrize(
+    ("response", "relevant"),
+    [
+        ("~1 ~15 <think> 1 </think> 0", "<think> 1 </think> 0"),
+        ("  ~1   0", "0"),
+        ("0 ~1", "0 ~1"),
+        ("~1 ~2", ""),
+        ("", ""),
+        ("~16 0", "~16 0"),
+    ],
+)
+def test_all_but_the_free_tokens_before_it_matters(response: str, relevant: str) -> None:
+    [(start, end)] = task(distractors=4).relevant(response)
+    assert response[start:end] == relevant
