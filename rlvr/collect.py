@@ -99,7 +99,7 @@ class Collector:
         attempt = Attempt(
             gold=problem.answer,
             response=text,
-            answer=self.task.final_answer(text),
+            answer=self.task.final_answer(problem, text),
             length=len(completion.token_ids),
             question=problem.question,
             metadata=problem.metadata,
@@ -121,7 +121,7 @@ class Collector:
 
     def _rollout(self, problem: Problem, written: Written, noise_seed: int) -> Rollout:
         verdicts = _wait(written.verdicts)
-        mode, correct = self.task.mode_of(written.text), self.reward.correct(verdicts)
+        mode, correct = self.task.mode_of(problem, written.text), self.reward.correct(verdicts)
         oracle = self.reward.total(verdicts)
         if self.reward.noise is not None:
             verdicts = with_noise(verdicts, self.reward.noise, correct=correct, mode=mode, seed=noise_seed)
