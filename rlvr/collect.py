@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from transformers import PreTrainedModel
 
+from rlvr.algo.filters import has_variance
 from rlvr.config import RewardConfig, SamplingConfig, TaskConfig
 from rlvr.errors import RlvrError
 from rlvr.models.tokenizer import Codec
@@ -199,6 +200,22 @@ def rollout_metrics(groups: Sequence[Group]) -> Metrics:
         known = [rollout.advantage for rollout in of_mode if rollout.advantage is not None]
         if known:
             row[f"mode/{mode}/advantage"] = sum(known) / len(known)
+    return row
+
+
+def task_metrics(groups: Sequence[Group], task: str) -> Metrics:
+    """``task/<name>/…`` for each member of a mixture: what ``rollout_metrics`` says, accuracy and zero variance.
+
+    task: the name of the whole, under which there is nothing more to say.
+    """
+    row: Metrics = {}
+    for name in sorted({group[0].problem.task for group in groups} - {task}):
+        own = [group for group in groups if group[0].problem.task == name]
+        rollouts = [rollout for group in own for rollout in group]
+        of_task = rollout_metrics(own)
+        of_task["accuracy"] = sum(rollout.correct for rollout in rollouts) / len(rollouts)
+        of_task["rollout/zero_variance_fraction"] = sum(not has_variance(group) for group in own) / len(own)
+        row |= {f"task/{name}/{key}": value for key, value in of_task.items()}
     return row
 
 

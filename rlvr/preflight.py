@@ -11,23 +11,28 @@ from rlvr.config import (
     DataConfig,
     DocumentStageConfig,
     EvalConfig,
+    MixtureConfig,
     ModsumConfig,
     NoiseConfig,
     OwnConfig,
     PretrainConfig,
+    RewardConfig,
     RlConfig,
     SftConfig,
+    SingleTaskConfig,
     StageConfig,
     TaskConfig,
     TokenizerConfig,
     TrainConfig,
 )
 from rlvr.corpus import Corpus, make_corpus
+from rlvr.curriculum import level_tasks, make_source
 from rlvr.errors import RlvrError
-from rlvr.gold import check_gold
+from rlvr.gold import CHECKED, check_gold, name_of
+from rlvr.models.limits import Limits, read_limits
 from rlvr.models.location import count_parameters, locate
 from rlvr.models.vocabulary import THINK, parameter_count, vocabulary, vocabulary_size
-from rlvr.tasks import make_task
+from rlvr.tasks import make_members, make_task
 from rlvr.tasks.task import Task, available
 from rlvr.types import Split
 
@@ -77,18 +82,28 @@ def _warnings(config: StageConfig) -> list[str]:
         found.append(
             "rollout.min_new_tokens rules out ends that the policy would write: such tokens train it off-policy"
         )
-    if isinstance(task, ModsumConfig) and not isinstance(config, DocumentStageConfig):
+    if not isinstance(config, DocumentStageConfig) and getattr(config, "data", None) is None:
         found += [
-            f"task.{dial} has no effect here: no demonstrator writes anything"
+            f"{where}.{dial} has no effect here: no demonstrator writes anything"
+            for where, single in _single_tasks(task).items()
             for dial in ("error_rate", "distractors")
-            if getattr(task, dial) and getattr(config, "data", None) is None
+            if isinstance(single, ModsumConfig) and getattr(single, dial)
         ]
     return found
 
 
+def _single_tasks(task: TaskConfig | None) -> dict[str, SingleTaskConfig]:
+    """The tasks that a ``task`` section names, by the key that each stands at."""
+    if task is None:
+        return {}
+    if isinstance(task, MixtureConfig):
+        return {f"task.tasks.{name}.task": member.task for name, member in task.tasks.items()}
+    return {"task": task}
+
+
 def inputs(config: StageConfig) -> dict[str, str]:
     """The SHA-256 of every file that the run learns or starts from, by path."""
-    paths = [getattr(config.task, "path", None)] if hasattr(config, "task") else []
+    paths = [getattr(task, "path", None) for task in _single_tasks(getattr(config, "task", None)).values()]
     data: DataConfig | None = getattr(config, "data", None)
     for source in (data.sources or []) if data is not None else []:
         paths += [source.text, getattr(source.task, "path", None)]
@@ -142,9 +157,7 @@ def _check_documents(config: DocumentStageConfig) -> Corpus:
         if config.eval is not None:
             document("test", 0)
     if config.eval is not None and config.task is not None:
-        task = make_task(config.task, config.seed)
-        task.problem("test", 0)
-        check_gold(task, config.reward, ("test",))
+        _check_task(config.task, config.reward, ("test",), config.seed)
     return corpus
 
 
@@ -186,15 +199,53 @@ def _check_vocabulary(tokenizer: TokenizerConfig, corpus: Corpus) -> None:
 
 
 def _plan_rl(config: RlConfig, starting: bool) -> Plan:
-    task = make_task(config.task, config.seed)
     splits: tuple[Split, ...] = ("train",) if config.eval is None else ("train", "test")
-    for split in splits:
-        task.problem(split, 0)
-    _check_noise(config.reward.noise, task)
-    check_gold(task, config.reward, splits)
+    _check_noise(config.reward.noise, make_task(config.task, config.seed))
+    _check_task(config.task, config.reward, splits, config.seed)
+    limits = read_limits(locate(config.model))
+    for level in level_tasks(config):
+        check_gold(level, config.reward, ("train",))
+        if limits is not None:
+            _check_limits(level, limits, config.rollout.max_new_tokens)
     rollouts = config.rollout.problems_per_step * config.rollout.group_size
     tokens = {"rollout (at most)": config.train.max_steps * rollouts * config.rollout.max_new_tokens}
-    return _with_model(config.model, config.train, tokens, starting)
+    plan = _with_model(config.model, config.train, tokens, starting)
+    active = make_source(config).metrics().get("problems/active")
+    if active is not None and active < config.rollout.problems_per_step:
+        plan.warnings.append(
+            f"{active:.0f} problems are selected for rollout.problems_per_step {config.rollout.problems_per_step}: "
+            "some are visited more than once in a step"
+        )
+    return plan
+
+
+def _check_task(task: TaskConfig, reward: RewardConfig, splits: tuple[Split, ...], seed: int) -> None:
+    """Every task of a section has problems in these splits, and the reward pays their gold answers."""
+    for member in make_members(task, seed).values():
+        for split in splits:
+            member.problem(split, 0)
+        check_gold(member, reward, splits)
+
+
+def _check_limits(level: Task, limits: Limits, max_new_tokens: int) -> None:
+    """RlvrError if the model cannot read a level's problems, or its tokenizer cannot write their answers."""
+    for index in range(CHECKED):
+        problem = level.problem("train", index)
+        length = limits.length(problem.question)
+        if limits.positions is not None and length + max_new_tokens > limits.positions:
+            raise RlvrError(
+                "curriculum.values",
+                f"{name_of(problem)} has {length} tokens, and the model has {limits.positions} positions for it and "
+                f"rollout.max_new_tokens {max_new_tokens}",
+                remedy="leave out the hardest levels, or lower rollout.max_new_tokens",
+            )
+        word = limits.unknown_word(f"{problem.question} {level.gold_response(problem)}")
+        if word is not None:
+            raise RlvrError(
+                "curriculum.values",
+                f"the model's tokenizer does not know {word!r} of {name_of(problem)}",
+                remedy="leave out that level, or train a model whose documents have it",
+            )
 
 
 def _check_noise(noise: NoiseConfig | None, task: Task) -> None:
@@ -211,8 +262,7 @@ def _plan_eval(config: EvalConfig, starting: bool) -> Plan:
     if config.task is None:
         return _with_model(config.model, None, {}, starting)
     task = make_task(config.task, config.seed)
-    task.problem(config.eval.split, 0)
-    check_gold(task, config.reward, (config.eval.split,))
+    _check_task(config.task, config.reward, (config.eval.split,), config.seed)
     problems = available(task, config.eval.split, config.eval.problems)
     tokens = {"rollout (at most)": problems * (config.eval.samples + 1) * config.rollout.max_new_tokens}
     plan = _with_model(config.model, None, tokens, starting)

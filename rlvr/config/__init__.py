@@ -17,6 +17,7 @@ from rlvr.config.rewards import (
     RewardConfig,
     TextAnswerConfig,
 )
+from rlvr.config.selection import CurriculumConfig, SelectConfig
 from rlvr.config.stages import (
     STAGES,
     DocumentStageConfig,
@@ -28,7 +29,17 @@ from rlvr.config.stages import (
     stage_of,
 )
 from rlvr.config.strict import Fraction, Strict
-from rlvr.config.tasks import ArithmeticConfig, ModsumConfig, ProblemsConfig, TaskConfig, WordsConfig
+from rlvr.config.tasks import (
+    ArithmeticConfig,
+    MemberConfig,
+    MixtureConfig,
+    ModsumConfig,
+    ProblemsConfig,
+    SingleTaskConfig,
+    TaskConfig,
+    WordsConfig,
+    at_level,
+)
 from rlvr.config.training import (
     DocumentTrainConfig,
     EvalSection,
@@ -47,6 +58,7 @@ __all__ = [
     "AnswerConfig",
     "ArithmeticConfig",
     "ComponentConfig",
+    "CurriculumConfig",
     "DataConfig",
     "DocumentStageConfig",
     "DocumentTrainConfig",
@@ -56,7 +68,9 @@ __all__ = [
     "Fraction",
     "LengthConfig",
     "MathConfig",
+    "MemberConfig",
     "Mixture",
+    "MixtureConfig",
     "ModelConfig",
     "ModsumConfig",
     "NoiseConfig",
@@ -69,7 +83,9 @@ __all__ = [
     "RlConfig",
     "RolloutConfig",
     "SamplingConfig",
+    "SelectConfig",
     "SftConfig",
+    "SingleTaskConfig",
     "SourceConfig",
     "StageConfig",
     "Strict",
@@ -78,5 +94,6 @@ __all__ = [
     "TokenizerConfig",
     "TrainConfig",
     "WordsConfig",
+    "at_level",
     "stage_of",
 ]

@@ -10,8 +10,9 @@ import torch
 from rlvr.algo.advantages import ADVANTAGES, Context
 from rlvr.algo.filters import chosen, has_variance
 from rlvr.algo.samples import divisor, split_groups, to_samples
-from rlvr.collect import Collector, noise_metrics, rollout_metrics, to_json
+from rlvr.collect import Collector, noise_metrics, rollout_metrics, task_metrics, to_json
 from rlvr.config import RlConfig
+from rlvr.curriculum import make_source
 from rlvr.data.batching import to_batches
 from rlvr.runtime.device import precision
 from rlvr.runtime.files import write_jsonl
@@ -20,25 +21,26 @@ from rlvr.types import Group, StepData, Update
 
 
 class Rollouts:
-    """Step t answers problems (t-1)·P … t·P-1 of the train split.
+    """Each step answers the next P problems of its source (``rlvr.curriculum``).
 
-    The running mean of rewards is its only state beside the step.
+    Its state beside the step: where the source stands, and the running mean of rewards.
     """
 
     def __init__(self, *, collector: Collector, config: RlConfig, run: RunDirectory, device: torch.device) -> None:
         self._collector, self._config, self._run, self._device = collector, config, run, device
+        self._source = make_source(config)
         self._reward_sum, self._reward_count = 0.0, 0
 
     def next_step(self, step: int) -> StepData:
         """Sample, score, estimate advantages, and batch the rollouts that carry a signal."""
         rollout, algo, train = self._config.rollout, self._config.algo, self._config.train
-        first = (step - 1) * rollout.problems_per_step
-        problems = [self._collector.task.problem("train", first + i) for i in range(rollout.problems_per_step)]
+        problems = self._source.next(step, rollout.problems_per_step)
         begin = time.perf_counter()
         with precision(self._device, train.dtype):
             written = self._collector.sample(problems, group_size=rollout.group_size, purpose="rollout", step=step)
         sampled = time.perf_counter()
         groups = self._collector.score(problems, written, step=step)
+        self._source.record(step, groups)
         scored = time.perf_counter()
         groups = self._estimate(groups)
         kept = chosen(groups, drop_zero_variance=algo.drop_zero_variance, imitate=algo.advantage == "positive")
@@ -47,6 +49,7 @@ class Rollouts:
         row = rollout_metrics(groups) | (noise_metrics(groups) if self._config.reward.noise is not None else {})
         row["rollout/zero_variance_fraction"] = sum(not has_variance(group) for group in groups) / len(groups)
         row["rollout/signal_fraction"] = sum(attempt.length for g in kept for attempt in g) / row["tokens/rollout"]
+        row |= task_metrics(groups, self._collector.task.name) | self._source.metrics()
         row["time/rollout_seconds"], row["time/reward_seconds"] = sampled - begin, scored - sampled
         return StepData(updates=self._updates(kept), metrics=row)
 
@@ -76,7 +79,9 @@ class Rollouts:
         return [parts[0], *turns[1:]]
 
     def state_dict(self) -> dict[str, Any]:
-        return {"reward_sum": self._reward_sum, "reward_count": self._reward_count}
+        source = self._source.state_dict()
+        return {"problems": source, "reward_sum": self._reward_sum, "reward_count": self._reward_count}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
+        self._source.load_state_dict(state["problems"])
         self._reward_sum, self._reward_count = state["reward_sum"], state["reward_count"]
