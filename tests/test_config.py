@@ -242,7 +242,7 @@ def test_a_wrong_value_given_with_set_is_not_blamed_on_a_line_of_the_file(tmp_pa
         pytest.param(
             "rollout:",
             "rolout:",
-            "run.yaml:3: rolout: unknown key; allowed: algo, device, eval, model, prompt, reward, rollout, seed, "
+            "run.yaml:3: rolout: unknown key; allowed: algo, curriculum, device, eval, model, prompt, reward, rollout, seed, select, "
             "task, threads, train; Did you mean rollout?",
             id="unknown section",
         ),
@@ -256,7 +256,7 @@ def test_a_wrong_value_given_with_set_is_not_blamed_on_a_line_of_the_file(tmp_pa
         pytest.param(
             "name: modsum",
             "name: modsim",
-            "run.yaml:2: task: unknown value; got 'modsim'; allowed: modsum, arithmetic, words, problems; "
+            "run.yaml:2: task: unknown value; got 'modsim'; allowed: modsum, arithmetic, words, problems, mixture; "
             "Did you mean modsum?",
             id="unknown task",
         ),

@@ -92,7 +92,7 @@ def at_level(task: SingleTaskConfig, dial: str, value: int) -> SingleTaskConfig:
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         raise ValueError(
-            f"values: {task.name} cannot take {dial} {value}: {first['msg'].removeprefix('Value error, ')}"
+            f"curriculum.values: {task.name} cannot take {dial} {value}: {first['msg'].removeprefix('Value error, ')}"
         ) from None
 
 
