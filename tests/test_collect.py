@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from rlvr.collect import Collector, rollout_metrics, to_json
+from rlvr.collect import Collector, rollout_metrics, task_metrics, to_json
 from rlvr.config import ModsumConfig, PromptConfig, RewardConfig, TokenizerConfig
 from rlvr.errors import RlvrError
 from rlvr.models.tokenizer import build_tokenizer, make_codec
@@ -195,3 +195,17 @@ def test_a_completion_that_could_run_past_the_models_positions_is_refused():
         match="the prompt of problem 7 has 8 tokens, and the model has 23 positions; got 16; allowed: at most 15",
     ):
         replace(enough, max_positions=23).collect([PROBLEM], group_size=1, purpose="eval", step=0)
+
+
+def test_each_member_of_a_mixture_has_metrics_of_its_own():
+    [right] = collect(RIGHT_CHAIN, RIGHT_CHAIN, problems=(replace(PROBLEM, task="a"),))
+    [mixed] = collect(RIGHT_DIRECT, WRONG_CHAIN, problems=(replace(PROBLEM, task="b"),))
+    row = task_metrics([right, mixed], "mixture")
+    assert (row["task/a/accuracy"], row["task/b/accuracy"]) == (1.0, 0.5)
+    assert (row["task/a/reward/exact"], row["task/b/reward/exact"]) == (1.0, 0.5)
+    assert (row["task/a/rollout/zero_variance_fraction"], row["task/b/rollout/zero_variance_fraction"]) == (1.0, 0.0)
+    assert row["task/b/mode/cot/probability"] == 0.5
+
+
+def test_a_task_alone_has_no_metrics_of_members():
+    assert task_metrics(collect(RIGHT_CHAIN), "modsum") == {}
