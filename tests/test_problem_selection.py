@@ -94,6 +94,20 @@ def test_fewer_problems_than_a_step_needs_are_warned_about(rl: dict[str, Any], t
     assert "warning: 3 problems are selected for rollout.problems_per_step 8" in answer.err
 
 
+def test_data_prints_what_would_be_drawn_first(rl: dict[str, Any], tmp_path: Path) -> None:
+    def drawn(tree: dict[str, Any], *more: str) -> list[dict[str, Any]]:
+        answer = call("data", write_config(tmp_path / "rl.yaml", tree), "--count", 6, *more)
+        assert answer.code == 0, answer.err
+        return [json.loads(line) for line in answer.out.splitlines()]
+
+    selected = drawn({**without(rl, "eval"), "task": sums(tmp_path), "select": {"difficulty": [2, 5]}})
+    assert sorted(row["difficulty"] for row in selected) == [2, 3, 4, 5]
+    curriculum = {**rl, "curriculum": {"dial": "length", "values": [6, 9]}}
+    assert [row["length"] for row in drawn(curriculum)] == [6] * 6
+    assert [len(row["question"].split()) - 1 for row in drawn(curriculum, "--split", "test")] == [LENGTH] * 6
+    assert [row["task"] for row in drawn({**rl, "task": mixed(tmp_path)})] == ["parity", "file", "parity"] * 2
+
+
 # ----------------------------------------------------------------------------------------------- curricula
 
 
