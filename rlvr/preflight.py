@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -210,13 +211,24 @@ def _plan_rl(config: RlConfig, starting: bool) -> Plan:
     rollouts = config.rollout.problems_per_step * config.rollout.group_size
     tokens = {"rollout (at most)": config.train.max_steps * rollouts * config.rollout.max_new_tokens}
     plan = _with_model(config.model, config.train, tokens, starting)
-    active = make_source(config).metrics().get("problems/active")
-    if active is not None and active < config.rollout.problems_per_step:
-        plan.warnings.append(
-            f"{active:.0f} problems are selected for rollout.problems_per_step {config.rollout.problems_per_step}: "
-            "some are visited more than once in a step"
-        )
+    plan.warnings.extend(_few_selected(config))
     return plan
+
+
+def _few_selected(config: RlConfig) -> list[str]:
+    """Selections that hold fewer problems than their share of a step."""
+    members = config.task.tasks if isinstance(config.task, MixtureConfig) else {}
+    weights = {f"task/{name}/": member.weight for name, member in members.items()} or {"": 1.0}
+    metrics, found = make_source(config).metrics(), []
+    for prefix, weight in weights.items():
+        active = metrics.get(f"{prefix}problems/active")
+        needed = math.ceil(config.rollout.problems_per_step * weight / sum(weights.values()))
+        if active is not None and active < needed:
+            where = "" if not prefix else f" of {prefix.split('/')[1]}"
+            found.append(
+                f"{active:.0f} problems{where} are selected, and a step needs {needed}: some are visited more than once in it"
+            )
+    return found
 
 
 def _check_task(task: TaskConfig, reward: RewardConfig, splits: tuple[Split, ...], seed: int) -> None:

@@ -91,7 +91,11 @@ def test_fewer_problems_than_a_step_needs_are_warned_about(rl: dict[str, Any], t
     tree = {**without(rl, "eval"), "task": sums(tmp_path), "select": {"difficulty": [0, 2]}}
     answer = call("check", write_config(tmp_path / "rl.yaml", tree))
     assert answer.code == 0
-    assert "warning: 3 problems are selected for rollout.problems_per_step 8" in answer.err
+    assert "warning: 3 problems are selected, and a step needs 8: some are visited more than once" in answer.err
+    task = mixed(tmp_path)
+    task["tasks"]["file"]["select"]["difficulty"] = [0, 1]
+    answer = call("check", write_config(tmp_path / "rl.yaml", {**without(rl, "eval"), "task": task}))
+    assert "warning: 2 problems of file are selected, and a step needs 3" in answer.err
 
 
 def test_data_prints_what_would_be_drawn_first(rl: dict[str, Any], tmp_path: Path) -> None:
