@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,7 @@ from rlvr.gold import CHECKED, check_gold, name_of
 from rlvr.models.limits import Limits, read_limits
 from rlvr.models.location import count_parameters, locate
 from rlvr.models.vocabulary import THINK, parameter_count, vocabulary, vocabulary_size
+from rlvr.rewards.code import sandbox_warning
 from rlvr.tasks import make_members, make_task
 from rlvr.tasks.task import Task, available
 from rlvr.types import Split
@@ -46,7 +47,7 @@ class Plan:
     """What a run will take.
 
     parameters: of the model; None if its weights are not there yet.
-    memory_bytes: of weights, and when training of gradients and optimizer state; activations come on top.
+    memory_bytes: of weights and their copies, and when training of gradients and optimizer state; activations come on top.
     tokens: upper bounds, by what they are spent on.
     """
 
@@ -79,6 +80,12 @@ def _warnings(config: StageConfig) -> list[str]:
     train: TrainConfig | None = getattr(config, "train", None)
     if train is not None and train.warmup_steps >= train.max_steps:
         found.append(f"training ends in its warm-up: {train.max_steps} of {train.warmup_steps} steps")
+    reward: RewardConfig | None = getattr(config, "reward", None)
+    if reward is not None and reward.code is not None and (fallback := sandbox_warning()) is not None:
+        found.append(fallback)
+    kl = config.algo.kl if isinstance(config, RlConfig) else None
+    if kl is not None and (kl.where, kl.estimator) == ("loss", "k1"):
+        found.append("algo.kl.estimator k1 in the loss has no gradient in expectation; k2 has the divergence's")
     if isinstance(config, RlConfig) and config.rollout.min_new_tokens:
         found.append(
             "rollout.min_new_tokens rules out ends that the policy would write: such tokens train it off-policy"
@@ -210,9 +217,14 @@ def _plan_rl(config: RlConfig, starting: bool) -> Plan:
             _check_limits(level, limits, config.rollout.max_new_tokens)
     rollouts = config.rollout.problems_per_step * config.rollout.group_size
     tokens = {"rollout (at most)": config.train.max_steps * rollouts * config.rollout.max_new_tokens}
-    plan = _with_model(config.model, config.train, tokens, starting)
-    plan.warnings.extend(_few_selected(config))
-    return plan
+    made = _with_model(config.model, config.train, tokens, starting)
+    made.warnings.extend(_few_selected(config))
+    if made.parameters is None or made.memory_bytes is None:
+        return made
+    # Copies of the weights: those that rollouts are sampled from, with the newest, and the reference.
+    copies = (config.algo.staleness + 1 if config.algo.staleness else 0) + int(config.algo.kl is not None)
+    each = BYTES * copies + (_bytes_each(config.train) if config.algo.advantage == "gae" else 0)  # the value model's
+    return replace(made, memory_bytes=made.memory_bytes + each * made.parameters)
 
 
 def _few_selected(config: RlConfig) -> list[str]:
@@ -300,7 +312,7 @@ def _bytes_each(train: TrainConfig | None) -> int:
     """Bytes for one parameter: its weight, and when training its gradient and the optimizer's moments."""
     if train is None:
         return BYTES
-    moments = 2 if train.optimizer == "adamw" else int(bool(train.momentum))
+    moments = int(bool(train.momentum)) if train.optimizer == "sgd" else 2
     return BYTES * (2 + moments)
 
 

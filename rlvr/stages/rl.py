@@ -3,8 +3,9 @@
 from rlvr.collect import make_collector
 from rlvr.config import RlConfig
 from rlvr.evaluation import scheduled
+from rlvr.models.heads import ValueModel
 from rlvr.models.pretrained import load_model
-from rlvr.rewards import Scorer
+from rlvr.rewards import Scorer, graders_used
 from rlvr.runtime.device import start
 from rlvr.runtime.run_dir import RunDirectory
 from rlvr.stages.rollouts import Rollouts
@@ -28,21 +29,23 @@ SAME_POLICY = {
 
 def run(config: RlConfig, run: RunDirectory) -> None:
     """Load a model and fit its own rollouts, sampled anew for every step."""
-    device = start(config, run)
+    device = start(config, run, graders_used(config.reward))
     model, codec = load_model(config.model, config.prompt, device)
     with Scorer(config.reward) as scorer:
         collector = make_collector(
             model, codec, scorer, task=config.task, reward=config.reward, rollout=config.rollout, seed=config.seed
         )
+        critic = ValueModel(model) if config.algo.advantage == "gae" else None
         fit(
             Fit(
                 label="rl",
                 model=model,
                 tokenizer=codec.tokenizer,
-                source=Rollouts(collector=collector, config=config, run=run, device=device),
+                source=Rollouts(model=model, critic=critic, collector=collector, config=config, run=run),
                 config=config.train,
                 run=run,
-                loss=policy_loss(config.algo, config.rollout.temperature),
+                loss=policy_loss(config.algo, config.rollout.temperature, critic),
+                companion=critic,
                 describe=with_effective_samples,
                 evaluate=scheduled(config, model, codec, scorer),
                 limits=(SAME_POLICY[config.train.dtype],),
