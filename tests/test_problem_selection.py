@@ -304,3 +304,11 @@ def test_a_member_whose_gold_answers_earn_nothing_is_found(
         stream.write('{"question": "1 1 =", "answer": "even", "difficulty": 1}\n')
     tree = {**rl, "task": task, "reward": {"number": 1.0}}
     assert "of file, line 41" in refused("check", write_config(tmp_path / "rl.yaml", tree))
+
+
+def test_a_mixture_can_be_audited_and_its_rollouts_graded_again(rl: dict[str, Any], tmp_path: Path) -> None:
+    tree = {**rl, "task": mixed(tmp_path), "train": {**rl["train"], "max_steps": 1}}
+    train(tmp_path, tree)
+    for more in ((), ("--rescore", tmp_path / "run")):
+        answer = call("audit", tmp_path / "rl.yaml", *more, "--json")
+        assert answer.code == 0, answer.err
