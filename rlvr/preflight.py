@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from rlvr.config import (
     DataConfig,
     DocumentStageConfig,
     EvalConfig,
+    MixtureConfig,
     ModsumConfig,
     NoiseConfig,
     OwnConfig,
@@ -18,19 +20,22 @@ from rlvr.config import (
     RewardConfig,
     RlConfig,
     SftConfig,
+    SingleTaskConfig,
     StageConfig,
     TaskConfig,
     TokenizerConfig,
     TrainConfig,
 )
 from rlvr.corpus import Corpus, make_corpus
+from rlvr.curriculum import level_tasks, make_source
 from rlvr.errors import RlvrError
-from rlvr.gold import check_gold
+from rlvr.gold import CHECKED, check_gold, name_of
+from rlvr.models.limits import Limits, read_limits
 from rlvr.models.location import count_parameters, locate, vocabulary_in
 from rlvr.models.vocabulary import THINK, parameter_count, vocabulary, vocabulary_size
 from rlvr.recorded import recorded_files
 from rlvr.rewards.code import sandbox_warning
-from rlvr.tasks import make_task
+from rlvr.tasks import make_members, make_task
 from rlvr.tasks.task import Task, available
 from rlvr.types import Split
 
@@ -87,18 +92,28 @@ def _warnings(config: StageConfig) -> list[str]:
             "rollout.min_new_tokens rules out ends that the policy would write: such tokens train it off-policy"
         )
     oracle = isinstance(config, RlConfig) and config.algo.credit == "oracle"
-    if isinstance(task, ModsumConfig) and not isinstance(config, DocumentStageConfig) and not oracle:
+    if not isinstance(config, DocumentStageConfig) and getattr(config, "data", None) is None and not oracle:
         found += [
-            f"task.{dial} has no effect here: no demonstrator writes anything"
+            f"{where}.{dial} has no effect here: no demonstrator writes anything"
+            for where, single in _single_tasks(task).items()
             for dial in ("error_rate", "distractors")
-            if getattr(task, dial) and getattr(config, "data", None) is None
+            if isinstance(single, ModsumConfig) and getattr(single, dial)
         ]
     return found
 
 
+def _single_tasks(task: TaskConfig | None) -> dict[str, SingleTaskConfig]:
+    """The tasks that a ``task`` section names, by the key that each stands at."""
+    if task is None:
+        return {}
+    if isinstance(task, MixtureConfig):
+        return {f"task.tasks.{name}.task": member.task for name, member in task.tasks.items()}
+    return {"task": task}
+
+
 def inputs(config: StageConfig) -> dict[str, str]:
     """The SHA-256 of every file that the run learns or starts from, by path."""
-    paths = [getattr(config.task, "path", None)] if hasattr(config, "task") else []
+    paths = [getattr(task, "path", None) for task in _single_tasks(getattr(config, "task", None)).values()]
     data: DataConfig | None = getattr(config, "data", None)
     for source in (data.sources or []) if data is not None else []:
         paths += [source.text, getattr(source.task, "path", None)]
@@ -156,9 +171,7 @@ def _check_documents(config: DocumentStageConfig) -> Corpus:
         if config.eval is not None:
             document("test", 0)
     if config.eval is not None and config.task is not None:
-        task = make_task(config.task, config.seed)
-        task.problem("test", 0)
-        check_gold(task, config.reward, ("test",))
+        _check_task(config.task, config.reward, ("test",), config.seed)
     return corpus
 
 
@@ -200,12 +213,14 @@ def _check_vocabulary(tokenizer: TokenizerConfig, corpus: Corpus) -> None:
 
 
 def _plan_rl(config: RlConfig, starting: bool) -> Plan:
-    task = make_task(config.task, config.seed)
     splits: tuple[Split, ...] = ("train",) if config.eval is None else ("train", "test")
-    for split in splits:
-        task.problem(split, 0)
-    _check_noise(config.reward.noise, task)
-    check_gold(task, config.reward, splits)
+    _check_noise(config.reward.noise, make_task(config.task, config.seed))
+    _check_task(config.task, config.reward, splits, config.seed)
+    limits = read_limits(locate(config.model))
+    for level in level_tasks(config):
+        check_gold(level, config.reward, ("train",))
+        if limits is not None:
+            _check_limits(level, limits, config.rollout.max_new_tokens)
     rollouts = config.rollout.problems_per_step * config.rollout.group_size
     tokens = {"rollout (at most)": config.train.max_steps * rollouts * config.rollout.max_new_tokens}
     if config.algo.offline is not None:
@@ -217,6 +232,7 @@ def _plan_rl(config: RlConfig, starting: bool) -> Plan:
     if teacher is not None and taught is not None:
         made.warnings.extend(taught.warnings)
         _check_same_vocabulary(config.model, teacher)
+    made.warnings.extend(_few_selected(config))
     if made.parameters is None or made.memory_bytes is None:
         return made
     # Copies of the weights: those that rollouts are sampled from, with the newest, and the reference.
@@ -238,6 +254,51 @@ def _check_same_vocabulary(model: str, teacher: str) -> None:
         )
 
 
+def _few_selected(config: RlConfig) -> list[str]:
+    """Selections that hold fewer problems than their share of a step."""
+    members = config.task.tasks if isinstance(config.task, MixtureConfig) else {}
+    weights = {f"task/{name}/": member.weight for name, member in members.items()} or {"": 1.0}
+    metrics, found = make_source(config).metrics(), []
+    for prefix, weight in weights.items():
+        active = metrics.get(f"{prefix}problems/active")
+        needed = math.ceil(config.rollout.problems_per_step * weight / sum(weights.values()))
+        if active is not None and active < needed:
+            where = "" if not prefix else f" of {prefix.split('/')[1]}"
+            found.append(
+                f"{active:.0f} problems{where} are selected, and a step needs {needed}: some are visited more than once in it"
+            )
+    return found
+
+
+def _check_task(task: TaskConfig, reward: RewardConfig, splits: tuple[Split, ...], seed: int) -> None:
+    """Every task of a section has problems in these splits, and the reward pays their gold answers."""
+    for member in make_members(task, seed).values():
+        for split in splits:
+            member.problem(split, 0)
+        check_gold(member, reward, splits)
+
+
+def _check_limits(level: Task, limits: Limits, max_new_tokens: int) -> None:
+    """RlvrError if the model cannot read a level's problems, or its tokenizer cannot write their answers."""
+    for index in range(CHECKED):
+        problem = level.problem("train", index)
+        length = limits.length(problem.question)
+        if limits.positions is not None and length + max_new_tokens > limits.positions:
+            raise RlvrError(
+                "curriculum.values",
+                f"{name_of(problem)} has {length} tokens, and the model has {limits.positions} positions for it and "
+                f"rollout.max_new_tokens {max_new_tokens}",
+                remedy="leave out the hardest levels, or lower rollout.max_new_tokens",
+            )
+        word = limits.unknown_word(f"{problem.question} {level.gold_response(problem)}")
+        if word is not None:
+            raise RlvrError(
+                "curriculum.values",
+                f"the model's tokenizer does not know {word!r} of {name_of(problem)}",
+                remedy="leave out that level, or train a model whose documents have it",
+            )
+
+
 def _check_noise(noise: NoiseConfig | None, task: Task) -> None:
     for mode in noise.modes if noise is not None else ():
         if mode not in task.modes:
@@ -252,8 +313,7 @@ def _plan_eval(config: EvalConfig, starting: bool) -> Plan:
     if config.task is None:
         return _with_model(config.model, None, {}, starting)
     task = make_task(config.task, config.seed)
-    task.problem(config.eval.split, 0)
-    check_gold(task, config.reward, (config.eval.split,))
+    _check_task(config.task, config.reward, (config.eval.split,), config.seed)
     problems = available(task, config.eval.split, config.eval.problems)
     tokens = {"rollout (at most)": problems * (config.eval.samples + 1) * config.rollout.max_new_tokens}
     plan = _with_model(config.model, None, tokens, starting)

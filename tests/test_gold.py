@@ -81,10 +81,10 @@ class Lenient:
     def gold_response(self, problem: Problem) -> str:
         return "7"
 
-    def mode_of(self, response: str) -> str:
+    def mode_of(self, problem: Problem, response: str) -> str:
         return "direct"
 
-    def final_answer(self, response: str) -> str | None:
+    def final_answer(self, problem: Problem, response: str) -> str | None:
         return "7"
 
     def alphabet(self) -> Iterable[str]:

@@ -14,6 +14,7 @@ from rlvr.errors import RlvrError
 from rlvr.rewards import Attempt, Reason, RewardSum, Scorer, Verdicts
 from rlvr.tasks import make_task
 from rlvr.tasks.task import Task
+from rlvr.types import Problem
 
 SHOWN = 10
 SAME = 1e-9
@@ -208,13 +209,21 @@ _WHOLE = "give a run directory that rlvr wrote"
 
 
 def _attempt(task: Task, row: dict[str, Any]) -> Attempt:
-    return Attempt(
-        gold=row["answer"],
-        response=row["completion"],
-        answer=task.final_answer(row["completion"]),
-        length=len(row["token_ids"]),
+    problem = Problem(
+        task=row.get("task", task.name),
+        split=row.get("split", "train"),
+        index=row["index"],
         question=row["question"],
+        answer=row["answer"],
         metadata=row.get("metadata") or {},
+    )
+    return Attempt(
+        gold=problem.answer,
+        response=row["completion"],
+        answer=task.final_answer(problem, row["completion"]),
+        length=len(row["token_ids"]),
+        question=problem.question,
+        metadata=problem.metadata,
     )
 
 

@@ -26,6 +26,7 @@ from rlvr.config.rewards import (
     RewardConfig,
     TextAnswerConfig,
 )
+from rlvr.config.selection import CurriculumConfig, SelectConfig
 from rlvr.config.stages import (
     STAGES,
     DocumentStageConfig,
@@ -37,7 +38,17 @@ from rlvr.config.stages import (
     stage_of,
 )
 from rlvr.config.strict import Fraction, Strict
-from rlvr.config.tasks import ArithmeticConfig, ModsumConfig, ProblemsConfig, TaskConfig, WordsConfig
+from rlvr.config.tasks import (
+    ArithmeticConfig,
+    MemberConfig,
+    MixtureConfig,
+    ModsumConfig,
+    ProblemsConfig,
+    SingleTaskConfig,
+    TaskConfig,
+    WordsConfig,
+    at_level,
+)
 from rlvr.config.training import (
     DocumentTrainConfig,
     EvalSection,
@@ -59,6 +70,7 @@ __all__ = [
     "ArithmeticConfig",
     "BranchesConfig",
     "ComponentConfig",
+    "CurriculumConfig",
     "DataConfig",
     "DocumentStageConfig",
     "DocumentTrainConfig",
@@ -72,7 +84,9 @@ __all__ = [
     "LearningRates",
     "LengthConfig",
     "MathConfig",
+    "MemberConfig",
     "Mixture",
+    "MixtureConfig",
     "ModelConfig",
     "ModsumConfig",
     "NoiseConfig",
@@ -85,7 +99,9 @@ __all__ = [
     "RlConfig",
     "RolloutConfig",
     "SamplingConfig",
+    "SelectConfig",
     "SftConfig",
+    "SingleTaskConfig",
     "SourceConfig",
     "StageConfig",
     "Strict",
@@ -94,5 +110,6 @@ __all__ = [
     "TokenizerConfig",
     "TrainConfig",
     "WordsConfig",
+    "at_level",
     "stage_of",
 ]

@@ -12,8 +12,9 @@ from rlvr.algo.credit import of_relevant, overlong_penalty
 from rlvr.algo.filters import chosen, has_variance
 from rlvr.algo.masks import by_entropy
 from rlvr.algo.samples import divisor, split_groups, to_samples, trained_tokens
-from rlvr.collect import Collector, noise_metrics, rollout_metrics, to_json
+from rlvr.collect import Collector, noise_metrics, rollout_metrics, task_metrics, to_json
 from rlvr.config import RlConfig
+from rlvr.curriculum import make_source
 from rlvr.data.batching import to_batches
 from rlvr.recorded import Recorded
 from rlvr.runtime.files import write_jsonl
@@ -36,10 +37,10 @@ class Sampled:
 
 
 class Rollouts:
-    """Each step answers the next P problems of the train split, and more if groups are to be refilled; or it takes what
-    another run recorded.
+    """Each step answers the next P problems of its source (``rlvr.curriculum``), and more if groups are to be refilled; or it
+    takes what another run recorded.
 
-    Its state: the next problem, the running mean of rewards, and the weights that the policies keep.
+    Its state: where the source stands, the running mean of rewards, and the weights that the policies keep.
     """
 
     def __init__(
@@ -54,7 +55,8 @@ class Rollouts:
     ) -> None:
         self._collector, self._policies, self._config = collector, policies, config
         self._recorded, self._run, self._device = recorded, run, device
-        self._next_problem, self._reward_sum, self._reward_count = 0, 0.0, 0
+        self._source = make_source(config)
+        self._reward_sum, self._reward_count = 0.0, 0
 
     def next_step(self, step: int) -> StepData:
         """Sample, score, estimate advantages, and batch the rollouts that carry a signal."""
@@ -66,7 +68,7 @@ class Rollouts:
         kept, row = self._credited(kept if self._recorded else kept[: rollout.problems_per_step], step)
         if step % rollout.save_every == 0 or step in (1, self._config.train.max_steps):
             write_jsonl(self._run.rollouts(step), (to_json(attempt) for group in groups for attempt in group))
-        row |= self._describe(groups, kept)
+        row |= self._describe(groups, kept) | task_metrics(groups, self._collector.task.name) | self._source.metrics()
         if lag:
             completions = [attempt.completion for group in groups for attempt in group]
             row |= {"rollout/staleness": lag, LOGPROB_GAP: self._policies.gap(completions)}
@@ -78,15 +80,16 @@ class Rollouts:
 
     def _sample(self, step: int) -> Sampled:
         """Groups for the next problems, round after round until there are enough that differ or no refill is left."""
-        rollout, task, sampled = self._config.rollout, self._collector.task, Sampled()
+        rollout, sampled = self._config.rollout, Sampled()
         for _ in range(1 + self._config.algo.max_refills):
-            problems = [task.problem("train", self._next_problem + i) for i in range(rollout.problems_per_step)]
-            self._next_problem += len(problems)
+            problems = self._source.next(step, rollout.problems_per_step)
             begin = time.perf_counter()
             with self._policies.sampling():
                 written = self._collector.sample(problems, group_size=rollout.group_size, purpose="rollout", step=step)
             middle = time.perf_counter()
-            sampled.groups += self._collector.score(problems, written, step=step)
+            groups = self._collector.score(problems, written, step=step)
+            self._source.record(step, groups)
+            sampled.groups += groups
             sampled.rounds += 1
             sampled.rollout_seconds += middle - begin
             sampled.reward_seconds += time.perf_counter() - middle
@@ -169,14 +172,11 @@ class Rollouts:
         return [parts[0], *turns[1:]] if on_policy else turns
 
     def state_dict(self) -> dict[str, Any]:
-        return {
-            "next_problem": self._next_problem,
-            "reward_sum": self._reward_sum,
-            "reward_count": self._reward_count,
-        }
+        source = self._source.state_dict()
+        return {"problems": source, "reward_sum": self._reward_sum, "reward_count": self._reward_count}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self._next_problem = state["next_problem"]
+        self._source.load_state_dict(state["problems"])
         self._reward_sum, self._reward_count = state["reward_sum"], state["reward_count"]
 
     def tensors(self) -> dict[str, torch.Tensor]:

@@ -42,12 +42,12 @@ class Task(Protocol):
         """A response without errors, which the task's own reward must accept."""
         ...
 
-    def mode_of(self, response: str) -> str:
-        """The mode in which a response, good or bad, is written."""
+    def mode_of(self, problem: Problem, response: str) -> str:
+        """The mode in which a response to a problem, good or bad, is written."""
         ...
 
-    def final_answer(self, response: str) -> str | None:
-        """The one answer that a response gives, or None if it gives none or more than one."""
+    def final_answer(self, problem: Problem, response: str) -> str | None:
+        """The one answer that a response to a problem gives, or None if it gives none or more than one."""
         ...
 
     def alphabet(self) -> Iterable[str]:
