@@ -24,6 +24,18 @@ class Engine(Protocol):
 
 
 class EngineFactory(Protocol):
-    """How to make an engine that samples from a model."""
+    """How to make an engine that samples from a model.
 
-    def __call__(self, model: PreTrainedModel, *, stop_ids: list[int], pad_id: int, batch_size: int) -> Engine: ...
+    batch_size: completions decoded together at most. cache_gib: memory for their keys and values, in GiB; None for
+    no bound.
+    """
+
+    def __call__(
+        self,
+        model: PreTrainedModel,
+        *,
+        stop_ids: list[int],
+        pad_id: int,
+        batch_size: int,
+        cache_gib: float | None = None,
+    ) -> Engine: ...

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import torch
 from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList, PreTrainedModel
 
+from rlvr.rollout.cache import rows_that_fit
 from rlvr.rollout.engine import Finished
 from rlvr.rollout.sampling import Sampler, Written, decode_in_parts, pad_left
 from rlvr.runtime import signals
@@ -15,13 +16,24 @@ class HfEngine:
     """generate with our own drawing of tokens put in as a logits processor, so that seeds and log-probabilities are
     the interface's."""
 
-    def __init__(self, model: PreTrainedModel, *, stop_ids: list[int], pad_id: int, batch_size: int) -> None:
-        self._model, self._stop_ids, self._pad_id, self._batch_size = model, stop_ids, pad_id, batch_size
+    def __init__(
+        self,
+        model: PreTrainedModel,
+        *,
+        stop_ids: list[int],
+        pad_id: int,
+        batch_size: int,
+        cache_gib: float | None = None,
+    ) -> None:
+        self._model, self._stop_ids, self._pad_id = model, stop_ids, pad_id
+        self._batch_size, self._cache_gib = batch_size, cache_gib
 
     @torch.inference_mode()
     def generate(self, requests: Sequence[Request], sampling: Sampling, finished: Finished) -> None:
         """See Engine.generate."""
-        decode_in_parts(requests, self._batch_size, lambda part: self._decode(part, sampling), finished)
+        longest = max((len(request.prompt_ids) for request in requests), default=0) + sampling.max_new_tokens
+        rows = rows_that_fit(self._model, longest, batch_size=self._batch_size, cache_gib=self._cache_gib)
+        decode_in_parts(requests, rows, lambda part: self._decode(part, sampling), finished)
 
     def _decode(self, requests: Sequence[Request], sampling: Sampling) -> list[Completion]:
         prompts = [request.prompt_ids for request in requests for _ in request.seeds]
@@ -47,7 +59,7 @@ class HfEngine:
             )
         finally:
             self._model.generation_config = own
-        return draw.written.completions(prompts, self._stop_ids)
+        return draw.written.completions(range(len(prompts)), prompts, self._stop_ids)
 
 
 class _Draw(LogitsProcessor):
@@ -67,6 +79,7 @@ class _Draw(LogitsProcessor):
         signals.check()
         position = input_ids.shape[1] - self._prompt_length
         drawn = self._sampler.draw(scores, self._rows, position)
-        self.written.append(self._rows, position, drawn, ~self._finished)
+        going = ~self._finished
+        self.written.append(self._rows[going], position, drawn.of(going))
         self._finished = self._finished | self._sampler.stopped(drawn.tokens)
         return torch.full_like(scores, -torch.inf).scatter(-1, drawn.tokens[:, None], 0.0)

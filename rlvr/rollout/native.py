@@ -1,77 +1,47 @@
-"""The native engine: a decode loop over the training model itself, so there are no weights to bring up to date."""
+"""The native engine: decoding over the training model itself, so there are no weights to bring up to date."""
 
+import warnings
 from collections.abc import Sequence
 
 import torch
-from transformers import DynamicCache, PreTrainedModel
+from transformers import PreTrainedModel
 
+from rlvr.rollout.cache import KeyValueCache, cache_dtype, rows_that_fit
+from rlvr.rollout.continuous import ContinuousBatch
 from rlvr.rollout.engine import Finished
-from rlvr.rollout.sampling import Sampler, Written, decode_in_parts, pad_left
-from rlvr.runtime import signals
-from rlvr.types import Completion, Request, Sampling
-
-COMPACT_BELOW = 0.75
-"""Finished rows are taken out of the cache once fewer than this share of its rows is still writing."""
+from rlvr.rollout.forward import ForwardDecoder
+from rlvr.rollout.llama import LlamaDecoder, obstacle
+from rlvr.rollout.sampling import decode_in_parts
+from rlvr.types import Request, Sampling
 
 
 class NativeEngine:
-    """Prefills each prompt once, forks its cache for the completions, and decodes the unfinished rows together."""
+    """Our own decoder with continuous batching for the Llama family; transformers' forward pass for the others."""
 
-    def __init__(self, model: PreTrainedModel, *, stop_ids: list[int], pad_id: int, batch_size: int) -> None:
-        self._model, self._stop_ids, self._pad_id, self._batch_size = model, stop_ids, pad_id, batch_size
+    def __init__(
+        self,
+        model: PreTrainedModel,
+        *,
+        stop_ids: list[int],
+        pad_id: int,
+        batch_size: int,
+        cache_gib: float | None = None,
+    ) -> None:
+        self._model, self._stop_ids, self._pad_id = model, stop_ids, pad_id
+        self._batch_size, self._cache_gib = batch_size, cache_gib
 
     @torch.inference_mode()
     def generate(self, requests: Sequence[Request], sampling: Sampling, finished: Finished) -> None:
         """See Engine.generate."""
-        decode_in_parts(requests, self._batch_size, lambda part: self._decode(part, sampling), finished)
-
-    def _decode(self, requests: Sequence[Request], sampling: Sampling) -> list[Completion]:
-        device = self._model.device
-        counts = torch.tensor([len(request.seeds) for request in requests], device=device)
-        seeds = [seed for request in requests for seed in request.seeds]
-        sampler = Sampler(seeds, sampling, self._stop_ids, device)
-        written = Written(len(seeds), sampling.max_new_tokens, device)
-
-        ids, mask = pad_left([request.prompt_ids for request in requests], self._pad_id, device)
-        cache = DynamicCache(config=self._model.config)
-        logits = self._forward(ids, mask, cache)
-        fork = torch.repeat_interleave(torch.arange(len(requests), device=device), counts)
-        cache.batch_select_indices(fork)
-        logits, mask = logits[fork], None if mask is None else mask[fork]
-
-        rows = torch.arange(len(seeds), device=device)  # which row of `written` each row of the cache is
-        finished = torch.zeros(len(seeds), dtype=torch.bool, device=device)
-        for position in range(sampling.max_new_tokens):
-            signals.check()
-            drawn = sampler.draw(logits, rows, position)
-            written.append(rows, position, drawn, ~finished)
-            tokens = drawn.tokens
-            finished = finished | sampler.stopped(tokens)
-            unfinished = int((~finished).sum())
-            if unfinished == 0 or position + 1 == sampling.max_new_tokens:
-                break
-            if mask is not None:
-                mask = torch.cat([mask, mask.new_ones(len(rows), 1)], dim=1)
-            if unfinished < COMPACT_BELOW * len(rows):
-                keep = (~finished).nonzero().squeeze(-1)
-                cache.batch_select_indices(keep)
-                rows, tokens, finished = rows[keep], tokens[keep], finished[keep]
-                mask = None if mask is None else mask[keep]
-            logits = self._forward(tokens[:, None], mask, cache)
-        prompts = [request.prompt_ids for request in requests for _ in request.seeds]
-        return written.completions(prompts, self._stop_ids)
-
-    def _forward(self, ids: torch.Tensor, mask: torch.Tensor | None, cache: DynamicCache) -> torch.Tensor:
-        """Logits (B, V) after the last of the new tokens ids (B, n); mask (B, past + n) covers the cache too."""
-        positions = None
-        if mask is not None:
-            positions = (mask.cumsum(dim=-1) - 1).clamp(min=0)[:, -ids.shape[1] :]
-        logits: torch.Tensor = self._model(
-            input_ids=ids,
-            attention_mask=mask,
-            position_ids=positions,
-            past_key_values=cache,
-            use_cache=True,
-            logits_to_keep=1,
-        ).logits
-        return logits[:, -1]
+        model = self._model
+        longest = max((len(request.prompt_ids) for request in requests), default=0) + sampling.max_new_tokens
+        rows = rows_that_fit(model, longest, batch_size=self._batch_size, cache_gib=self._cache_gib)
+        if obstacle(model, longest) is not None:
+            forward = ForwardDecoder(model, stop_ids=self._stop_ids, pad_id=self._pad_id)
+            decode_in_parts(requests, rows, lambda part: forward.decode(part, sampling), finished)
+            return
+        slots = min(rows, sum(len(request.seeds) for request in requests))
+        dtype = cache_dtype(model)
+        cache = KeyValueCache(model.config, slots, longest, dtype, model.device)
+        decoder = LlamaDecoder(model, longest, dtype)
+        ContinuousBatch(decoder, cache, slots, requests, sampling, self._stop_ids, model.device).run(finished)

@@ -18,6 +18,10 @@ class Drawn(NamedTuple):
     logprobs: torch.Tensor
     entropies: torch.Tensor
 
+    def of(self, rows: torch.Tensor) -> "Drawn":
+        """What was drawn for some rows: a mask (B,) or their numbers."""
+        return Drawn(self.tokens[rows], self.logprobs[rows], self.entropies[rows])
+
 
 class Sampler:
     """Draws tokens by inverse transform: the first token whose cumulated probability exceeds a uniform number.
@@ -26,31 +30,42 @@ class Sampler:
     drawn for a row does not depend on the rows beside it.
     """
 
-    def __init__(self, seeds: Sequence[int], sampling: Sampling, stop_ids: Sequence[int], device: torch.device) -> None:
-        uniform = np.empty((len(seeds), sampling.max_new_tokens))
-        if sampling.temperature > 0:
-            for row, seed in enumerate(seeds):
-                uniform[row] = np.random.Generator(np.random.Philox(key=seed)).random(sampling.max_new_tokens)
-        self._uniform = torch.from_numpy(uniform).to(device)  # (R, T) float64 in [0, 1)
-        self._stop = torch.tensor(list(stop_ids), device=device)
+    def __init__(
+        self, seeds: Sequence[int | None], sampling: Sampling, stop_ids: Sequence[int], device: torch.device
+    ) -> None:
+        """seeds: of each row; None for one that will be given its seed later."""
+        self._uniform = torch.zeros((len(seeds), sampling.max_new_tokens), dtype=torch.float64, device=device)
+        self._stop = torch.tensor(list(stop_ids), dtype=torch.int64, device=device)
         self._sampling = sampling
+        for row, seed in enumerate(seeds):
+            if seed is not None:
+                self.reseed(row, seed)
 
-    def draw(self, logits: torch.Tensor, rows: torch.Tensor, position: int) -> Drawn:
+    def reseed(self, row: int, seed: int) -> None:
+        """From now on a row draws with the numbers of a seed."""
+        if self._sampling.temperature > 0:
+            numbers = np.random.Generator(np.random.Philox(key=seed)).random(self._sampling.max_new_tokens)
+            self._uniform[row] = torch.from_numpy(numbers)  # float64 in [0, 1)
+
+    def draw(self, logits: torch.Tensor, rows: torch.Tensor, position: int | torch.Tensor) -> Drawn:
         """The next token of some rows, its log-probability under the policy, and the policy's entropy there.
 
         logits: (B, V), any float dtype. rows: (B,) which of the sampler's rows they are. position: how many tokens
-        each has written.
+        each has written, one number for all or (B,).
         """
         greedy = self._sampling.temperature == 0
         logprobs = torch.log_softmax(logits.float() / (1.0 if greedy else self._sampling.temperature), dim=-1)
         allowed = logprobs
-        if position < self._sampling.min_new_tokens:
-            allowed = logprobs.index_fill(-1, self._stop, -torch.inf)
+        if self._sampling.min_new_tokens > 0:
+            early = torch.as_tensor(position, device=logits.device) < self._sampling.min_new_tokens  # () or (B,)
+            ruled_out = torch.zeros(logits.shape[-1], dtype=torch.bool, device=logits.device)
+            ruled_out[self._stop] = True
+            allowed = logprobs.masked_fill(early[..., None] & ruled_out, -torch.inf)
         if greedy:
             tokens = allowed.argmax(dim=-1)
         else:
             cumulated = allowed.double().exp().cumsum(dim=-1)  # (B, V)
-            threshold = self._uniform[rows, position, None] * cumulated[:, -1:]
+            threshold = self._uniform[rows, position][:, None] * cumulated[:, -1:]
             tokens = torch.searchsorted(cumulated, threshold, right=True).squeeze(-1)
             tokens = tokens.clamp(max=logits.shape[-1] - 1)  # beyond the end only for logits that are not numbers
         entropies = torch.special.entr(logprobs.exp()).sum(dim=-1)
@@ -70,17 +85,22 @@ class Written:
         self.entropies = torch.zeros((rows, max_new_tokens), dtype=torch.float32, device=device)
         self.lengths = torch.zeros(rows, dtype=torch.int64, device=device)
 
-    def append(self, rows: torch.Tensor, position: int, drawn: Drawn, going: torch.Tensor) -> None:
-        """Note one more token of those rows that are going (B,) bool, all of which have written ``position`` tokens."""
-        rows = rows[going]
-        self.tokens[rows, position], self.logprobs[rows, position] = drawn.tokens[going], drawn.logprobs[going]
-        self.entropies[rows, position] = drawn.entropies[going]
+    def append(self, rows: torch.Tensor, position: int | torch.Tensor, drawn: Drawn) -> None:
+        """Note one more token of some rows (B,); position: how many each has written, one number for all or (B,)."""
+        self.tokens[rows, position], self.logprobs[rows, position] = drawn.tokens, drawn.logprobs
+        self.entropies[rows, position] = drawn.entropies
         self.lengths[rows] = position + 1
 
-    def completions(self, prompts: Sequence[list[int]], stop_ids: Sequence[int]) -> list[Completion]:
-        """One completion a row."""
-        lengths, tokens, logprobs = self.lengths.tolist(), self.tokens.tolist(), self.logprobs.tolist()
-        entropies = self.entropies.tolist()
+    def completions(
+        self, rows: Sequence[int], prompts: Sequence[list[int]], stop_ids: Sequence[int]
+    ) -> list[Completion]:
+        """One completion for each of some rows, with its prompt."""
+        chosen = torch.tensor(rows, dtype=torch.int64, device=self.lengths.device)
+        lengths = self.lengths[chosen].tolist()
+        longest = max(lengths, default=0)
+        tokens, logprobs, entropies = (
+            part[chosen, :longest].tolist() for part in (self.tokens, self.logprobs, self.entropies)
+        )
         return [
             Completion(
                 prompt_ids=prompt,
