@@ -19,6 +19,18 @@ class KeyValueCache:
         self._store = torch.zeros((2, *_shape(config, slots, positions)), dtype=dtype, device=device)
         self.keys, self.values = self._store[0], self._store[1]
 
+    def places(self, positions: torch.Tensor) -> torch.Tensor:
+        """Where to write one position of each of the first slots. positions: (B,). Returns (B × kv heads,)."""
+        _, _, heads, length, _ = self.keys.shape
+        first = torch.arange(len(positions) * heads, device=positions.device).view(-1, heads) * length
+        return (first + positions[:, None]).flatten()
+
+    def write(self, layer: int, places: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> None:
+        """Put the key and value (B, kv heads, head size) of one token of each of the first slots at their places."""
+        size = key.shape[-1]
+        self.keys[layer].view(-1, size).index_copy_(0, places, key.reshape(-1, size))
+        self.values[layer].view(-1, size).index_copy_(0, places, value.reshape(-1, size))
+
     def read(self, slot: int, length: int) -> torch.Tensor:
         """A copy of a slot's first positions: (2, layers, kv heads, length, head size)."""
         return self._store[:, :, slot, :, :length].clone()

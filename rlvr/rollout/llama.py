@@ -158,8 +158,7 @@ class LlamaDecoder:
         Returns the logits (B, V) after it.
         """
         rows, live = len(tokens), int(positions.max()) + 1
-        slots = torch.arange(rows, device=tokens.device)
-        mask = None
+        places, mask = cache.places(positions), None
         if int(positions.min()) + 1 < live:
             columns = torch.arange(live, device=tokens.device)
             mask = (columns <= positions[:, None])[:, None, None]  # (B, 1, 1, live), True where attention may look
@@ -167,8 +166,7 @@ class LlamaDecoder:
         hidden = F.embedding(tokens, self._embedding)  # (B, W)
         for index, layer in enumerate(self._layers):
             query, key, value = self._project(layer, hidden, cos, sin)  # (B, heads, D)
-            cache.keys[index, slots, :, positions] = key.to(self._dtype)
-            cache.values[index, slots, :, positions] = value.to(self._dtype)
+            cache.write(index, places, key.to(self._dtype), value.to(self._dtype))
             attended = F.scaled_dot_product_attention(
                 # The queries that share a key head stand in the place of query positions: no key is repeated.
                 query.to(self._dtype).view(rows, self._kv_heads, -1, self._size),
@@ -190,12 +188,12 @@ class LlamaDecoder:
             rotated = layer.head_norm(rotated)
         half = self._size // 2
         swapped = torch.cat([rotated[..., half:], rotated[..., :half]], dim=-1)
-        rotated = rotated * cos + swapped * sin
+        rotated = (rotated * cos).addcmul_(swapped.to(sin.dtype), sin)
         value = joined[..., self._heads + self._kv_heads :, :]
         return rotated[..., : self._heads, :], rotated[..., self._heads :, :], value
 
     def _finish(self, layer: _Layer, hidden: torch.Tensor, attended: torch.Tensor) -> torch.Tensor:
-        """The rest of a layer. hidden: (…, W) its input. attended: (…, heads × D)."""
-        hidden = hidden + layer.out(attended)
+        """The rest of a layer. hidden: (…, W) its input, which becomes its output. attended: (…, heads × D)."""
+        hidden = hidden.add_(layer.out(attended))
         x = layer.before_mlp(hidden)
-        return hidden + layer.down(layer.activation(layer.gate(x)) * layer.up(x))
+        return hidden.add_(layer.down(layer.activation(layer.gate(x)).mul_(layer.up(x))))
