@@ -1,5 +1,8 @@
 """The keys and values of the tokens that rows have read: one block of memory, and how many rows fit into it."""
 
+import math
+
+import numpy as np
 import torch
 from transformers import PretrainedConfig, PreTrainedModel
 
@@ -11,25 +14,26 @@ GIB = 2**30
 class KeyValueCache:
     """Keys and values of S slots with P positions each, for every layer; allocated once and written in place.
 
-    keys, values: (layers, S, kv heads, P, head size). Rows that are being written have the first slots, so that attention
+    keys, values: (layers, S, kv heads, P, head size), in memory by position first: one token of one row is written and
+    read as one run. Rows that are being written have the first slots, so that attention
     reads a view. Positions that no row has written hold zeros or what an earlier row left: numbers to be masked out.
     """
 
     def __init__(self, config: PretrainedConfig, slots: int, positions: int, dtype: torch.dtype, device: torch.device):
-        self._store = torch.zeros((2, *_shape(config, slots, positions)), dtype=dtype, device=device)
+        layers, heads, size = _shape(config)
+        store = _zeros((2, layers, slots, positions, heads, size), dtype, device)
+        self._flat = store.view(2, layers, slots * positions, heads * size)
+        self._store = store.transpose(3, 4)
         self.keys, self.values = self._store[0], self._store[1]
 
     def places(self, positions: torch.Tensor) -> torch.Tensor:
-        """Where to write one position of each of the first slots. positions: (B,). Returns (B × kv heads,)."""
-        _, _, heads, length, _ = self.keys.shape
-        first = torch.arange(len(positions) * heads, device=positions.device).view(-1, heads) * length
-        return (first + positions[:, None]).flatten()
+        """Where to write one position of each of the first slots. positions: (B,). Returns (B,)."""
+        return torch.arange(len(positions), device=positions.device) * self.keys.shape[3] + positions
 
     def write(self, layer: int, places: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> None:
         """Put the key and value (B, kv heads, head size) of one token of each of the first slots at their places."""
-        size = key.shape[-1]
-        self.keys[layer].view(-1, size).index_copy_(0, places, key.reshape(-1, size))
-        self.values[layer].view(-1, size).index_copy_(0, places, value.reshape(-1, size))
+        self._flat[0, layer].index_copy_(0, places, key.flatten(1))
+        self._flat[1, layer].index_copy_(0, places, value.flatten(1))
 
     def read(self, slot: int, length: int) -> torch.Tensor:
         """A copy of a slot's first positions: (2, layers, kv heads, length, head size)."""
@@ -51,9 +55,8 @@ def rows_that_fit(model: PreTrainedModel, positions: int, *, batch_size: int, ca
     """
     if cache_gib is None:
         return batch_size
-    element = torch.empty((), dtype=cache_dtype(model)).element_size()
-    layers, _, heads, _, size = _shape(model.config, 1, positions)
-    row = 2 * layers * heads * positions * size * element
+    layers, heads, size = _shape(model.config)
+    row = 2 * layers * heads * positions * size * cache_dtype(model).itemsize
     rows = int(cache_gib * GIB / row)
     if rows == 0:
         raise RlvrError(
@@ -71,7 +74,17 @@ def cache_dtype(model: PreTrainedModel) -> torch.dtype:
     return torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else model.dtype
 
 
-def _shape(config: PretrainedConfig, slots: int, positions: int) -> tuple[int, int, int, int, int]:
+def _zeros(shape: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> torch.Tensor:
+    """Zeros. On a CPU numpy gives memory that takes up room only where it is written, in large pages if there are any;
+    torch.zeros would write to all of it first."""
+    if device.type != "cpu":
+        return torch.zeros(shape, dtype=dtype, device=device)
+    memory = np.zeros(math.prod(shape) * dtype.itemsize, dtype=np.uint8)
+    return torch.from_numpy(memory).view(dtype).view(shape)
+
+
+def _shape(config: PretrainedConfig) -> tuple[int, int, int]:
+    """Layers, key heads and head size of a model."""
     heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
     size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
-    return config.num_hidden_layers, slots, heads, positions, size
+    return config.num_hidden_layers, heads, size

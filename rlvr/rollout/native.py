@@ -33,8 +33,10 @@ class NativeEngine:
     @torch.inference_mode()
     def generate(self, requests: Sequence[Request], sampling: Sampling, finished: Finished) -> None:
         """See Engine.generate."""
+        if not requests:
+            return
         model = self._model
-        longest = max((len(request.prompt_ids) for request in requests), default=0) + sampling.max_new_tokens
+        longest = max(len(request.prompt_ids) for request in requests) + sampling.max_new_tokens
         rows = rows_that_fit(model, longest, batch_size=self._batch_size, cache_gib=self._cache_gib)
         if obstacle(model, longest) is not None:
             forward = ForwardDecoder(model, stop_ids=self._stop_ids, pad_id=self._pad_id)
