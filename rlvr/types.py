@@ -90,12 +90,14 @@ class Completion:
     token_ids: the completion's tokens, the stop token included.
     logprobs: log-probability of each token under the sampling policy at the sampling temperature (at temperature 1
         when greedy), before any stop token is ruled out by ``min_new_tokens``.
+    entropies: entropy (nats) of the distribution each token was drawn from; None where it was not recorded.
     """
 
     prompt_ids: list[int]
     token_ids: list[int]
     logprobs: list[float]
     stop_reason: StopReason
+    entropies: list[float] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,6 +108,7 @@ class Rollout:
     reward: the weighted sum, which training goes by. oracle: the same without the noise that an experiment may add.
     correct: every answer component truly gave full marks.
     shaping: further reward at single tokens, aligned with the completion's; None for none.
+    trained: which of its tokens are trained; None means all.
     advantages: how much better each of the completion's tokens is than expected, in reward units or as the estimator
         says; None until estimated.
     """
@@ -121,6 +124,7 @@ class Rollout:
     oracle: float
     correct: bool
     shaping: list[float] | None = None
+    trained: list[bool] | None = None
     advantages: list[float] | None = None
 
     @property

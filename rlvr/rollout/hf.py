@@ -66,8 +66,7 @@ class _Draw(LogitsProcessor):
         """scores: (B, V) logits at position L of input_ids (B, L). Returns scores with all but the drawn token ruled out."""
         signals.check()
         position = input_ids.shape[1] - self._prompt_length
-        tokens, logprobs = self._sampler.draw(scores, self._rows, position)
-        going = ~self._finished
-        self.written.append(self._rows[going], position, tokens[going], logprobs[going])
-        self._finished = self._finished | self._sampler.stopped(tokens)
-        return torch.full_like(scores, -torch.inf).scatter(-1, tokens[:, None], 0.0)
+        drawn = self._sampler.draw(scores, self._rows, position)
+        self.written.append(self._rows, position, drawn, ~self._finished)
+        self._finished = self._finished | self._sampler.stopped(drawn.tokens)
+        return torch.full_like(scores, -torch.inf).scatter(-1, drawn.tokens[:, None], 0.0)

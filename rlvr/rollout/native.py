@@ -43,9 +43,9 @@ class NativeEngine:
         finished = torch.zeros(len(seeds), dtype=torch.bool, device=device)
         for position in range(sampling.max_new_tokens):
             signals.check()
-            tokens, logprobs = sampler.draw(logits, rows, position)
-            going = ~finished
-            written.append(rows[going], position, tokens[going], logprobs[going])
+            drawn = sampler.draw(logits, rows, position)
+            written.append(rows, position, drawn, ~finished)
+            tokens = drawn.tokens
             finished = finished | sampler.stopped(tokens)
             unfinished = int((~finished).sum())
             if unfinished == 0 or position + 1 == sampling.max_new_tokens:

@@ -1,12 +1,22 @@
 """Drawing one token per row, each row from its own random numbers."""
 
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import torch
 
 from rlvr.rollout.engine import Finished
 from rlvr.types import Completion, Request, Sampling, StopReason
+
+
+class Drawn(NamedTuple):
+    """One token for each of B rows: its id (B,) int64, its log-probability (B,) float32, and the entropy in nats of the
+    distribution it was drawn from (B,) float32."""
+
+    tokens: torch.Tensor
+    logprobs: torch.Tensor
+    entropies: torch.Tensor
 
 
 class Sampler:
@@ -25,11 +35,11 @@ class Sampler:
         self._stop = torch.tensor(list(stop_ids), device=device)
         self._sampling = sampling
 
-    def draw(self, logits: torch.Tensor, rows: torch.Tensor, position: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """The next token of some rows, and its log-probability under the policy.
+    def draw(self, logits: torch.Tensor, rows: torch.Tensor, position: int) -> Drawn:
+        """The next token of some rows, its log-probability under the policy, and the policy's entropy there.
 
         logits: (B, V), any float dtype. rows: (B,) which of the sampler's rows they are. position: how many tokens
-        each has written. Returns (tokens (B,) int64, logprobs (B,) float32).
+        each has written.
         """
         greedy = self._sampling.temperature == 0
         logprobs = torch.log_softmax(logits.float() / (1.0 if greedy else self._sampling.temperature), dim=-1)
@@ -43,7 +53,8 @@ class Sampler:
             threshold = self._uniform[rows, position, None] * cumulated[:, -1:]
             tokens = torch.searchsorted(cumulated, threshold, right=True).squeeze(-1)
             tokens = tokens.clamp(max=logits.shape[-1] - 1)  # beyond the end only for logits that are not numbers
-        return tokens, logprobs.gather(-1, tokens[:, None]).squeeze(-1)
+        entropies = torch.special.entr(logprobs.exp()).sum(dim=-1)
+        return Drawn(tokens=tokens, logprobs=logprobs.gather(-1, tokens[:, None]).squeeze(-1), entropies=entropies)
 
     def stopped(self, tokens: torch.Tensor) -> torch.Tensor:
         """Which tokens (B,) end their row: (B,) bool."""
@@ -56,21 +67,26 @@ class Written:
     def __init__(self, rows: int, max_new_tokens: int, device: torch.device) -> None:
         self.tokens = torch.zeros((rows, max_new_tokens), dtype=torch.int64, device=device)
         self.logprobs = torch.zeros((rows, max_new_tokens), dtype=torch.float32, device=device)
+        self.entropies = torch.zeros((rows, max_new_tokens), dtype=torch.float32, device=device)
         self.lengths = torch.zeros(rows, dtype=torch.int64, device=device)
 
-    def append(self, rows: torch.Tensor, position: int, tokens: torch.Tensor, logprobs: torch.Tensor) -> None:
-        """Note one more token of some rows, all of which have written ``position`` tokens."""
-        self.tokens[rows, position], self.logprobs[rows, position] = tokens, logprobs
+    def append(self, rows: torch.Tensor, position: int, drawn: Drawn, going: torch.Tensor) -> None:
+        """Note one more token of those rows that are going (B,) bool, all of which have written ``position`` tokens."""
+        rows = rows[going]
+        self.tokens[rows, position], self.logprobs[rows, position] = drawn.tokens[going], drawn.logprobs[going]
+        self.entropies[rows, position] = drawn.entropies[going]
         self.lengths[rows] = position + 1
 
     def completions(self, prompts: Sequence[list[int]], stop_ids: Sequence[int]) -> list[Completion]:
         """One completion a row."""
         lengths, tokens, logprobs = self.lengths.tolist(), self.tokens.tolist(), self.logprobs.tolist()
+        entropies = self.entropies.tolist()
         return [
             Completion(
                 prompt_ids=prompt,
                 token_ids=tokens[row][:length],
                 logprobs=logprobs[row][:length],
+                entropies=entropies[row][:length],
                 stop_reason=StopReason.STOP if tokens[row][length - 1] in stop_ids else StopReason.LENGTH,
             )
             for row, (prompt, length) in enumerate(zip(prompts, lengths, strict=True))

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from rlvr.accounting import Reference, length_change, rollout_accounts, signal_shares, with_new_modes
 from rlvr.algo.advantages import ADVANTAGES, Context
 from rlvr.algo.filters import chosen, has_variance
 from rlvr.algo.samples import divisor, split_groups, to_samples
@@ -16,18 +17,21 @@ from rlvr.data.batching import to_batches
 from rlvr.runtime.device import precision
 from rlvr.runtime.files import write_jsonl
 from rlvr.runtime.run_dir import RunDirectory
-from rlvr.types import Group, StepData, Update
+from rlvr.types import Completion, Group, StepData, Update
 
 
 class Rollouts:
     """Step t answers problems (t-1)·P … t·P-1 of the train split.
 
-    The running mean of rewards is its only state beside the step.
+    Its state beside the step: the running mean of rewards, and the modes' lengths at the beginning.
     """
 
     def __init__(self, *, collector: Collector, config: RlConfig, run: RunDirectory, device: torch.device) -> None:
         self._collector, self._config, self._run, self._device = collector, config, run, device
         self._reward_sum, self._reward_count = 0.0, 0
+        self._lengths: Reference = {}
+        self.newest: list[Completion] = []
+        """The completions of the last step, as they were sampled."""
 
     def next_step(self, step: int) -> StepData:
         """Sample, score, estimate advantages, and batch the rollouts that carry a signal."""
@@ -38,6 +42,7 @@ class Rollouts:
         with precision(self._device, train.dtype):
             written = self._collector.sample(problems, group_size=rollout.group_size, purpose="rollout", step=step)
         sampled = time.perf_counter()
+        self.newest = [each.completion for group in written for each in group]
         groups = self._collector.score(problems, written, step=step)
         scored = time.perf_counter()
         groups = self._estimate(groups)
@@ -46,7 +51,9 @@ class Rollouts:
             write_jsonl(self._run.rollouts(step), (to_json(attempt) for group in groups for attempt in group))
         row = rollout_metrics(groups) | (noise_metrics(groups) if self._config.reward.noise is not None else {})
         row["rollout/zero_variance_fraction"] = sum(not has_variance(group) for group in groups) / len(groups)
-        row["rollout/signal_fraction"] = sum(attempt.length for g in kept for attempt in g) / row["tokens/rollout"]
+        self._lengths = with_new_modes(self._lengths, groups)
+        row |= rollout_accounts(groups) | length_change(self._lengths, groups)
+        row |= signal_shares(groups, kept, drop_zero_variance=algo.drop_zero_variance)
         row["time/rollout_seconds"], row["time/reward_seconds"] = sampled - begin, scored - sampled
         return StepData(updates=self._updates(kept), metrics=row)
 
@@ -76,7 +83,8 @@ class Rollouts:
         return [parts[0], *turns[1:]]
 
     def state_dict(self) -> dict[str, Any]:
-        return {"reward_sum": self._reward_sum, "reward_count": self._reward_count}
+        return {"reward_sum": self._reward_sum, "reward_count": self._reward_count, "lengths": self._lengths}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self._reward_sum, self._reward_count = state["reward_sum"], state["reward_count"]
+        self._lengths = state["lengths"]

@@ -23,51 +23,51 @@ def sampler(stop_ids=(), **sampling):
 
 
 def test_the_token_is_the_first_whose_cumulated_probability_exceeds_the_uniform_number():
-    tokens, _ = sampler().draw(LOGITS, ROWS, 0)
+    tokens = sampler().draw(LOGITS, ROWS, 0).tokens
     expected = [0 if u < 0.5 else 1 if u < 0.8 else 2 for u in uniforms()[:, 0]]
     assert tokens.tolist() == expected
     assert set(expected) == {0, 1, 2}
 
 
 def test_the_t_th_token_takes_the_t_th_number():
-    tokens, _ = sampler().draw(LOGITS, ROWS, 2)
+    tokens = sampler().draw(LOGITS, ROWS, 2).tokens
     assert tokens.tolist() == [0 if u < 0.5 else 1 if u < 0.8 else 2 for u in uniforms(3)[:, 2]]
 
 
 def test_a_row_keeps_its_numbers_when_others_have_left():
-    tokens, _ = sampler().draw(LOGITS, ROWS, 1)
+    tokens = sampler().draw(LOGITS, ROWS, 1).tokens
     some = torch.tensor([5, 1])
-    alone, _ = sampler().draw(LOGITS[:2], some, 1)
+    alone = sampler().draw(LOGITS[:2], some, 1).tokens
     assert alone.tolist() == tokens[some].tolist()
 
 
 def test_temperature_one_half_squares_the_probabilities():
-    tokens, logprobs = sampler(temperature=0.5).draw(LOGITS, ROWS, 0)
+    tokens, logprobs, _ = sampler(temperature=0.5).draw(LOGITS, ROWS, 0)
     shares = np.array([25, 9, 4]) / 38
     assert tokens.tolist() == [int(np.searchsorted(shares.cumsum(), u, side="right")) for u in uniforms()[:, 0]]
     assert logprobs.tolist() == pytest.approx(np.log(shares[tokens]), abs=1e-6)
 
 
 def test_temperature_zero_takes_the_most_likely_and_reports_its_probability_at_one():
-    tokens, logprobs = sampler(temperature=0.0).draw(LOGITS, ROWS, 0)
+    tokens, logprobs, _ = sampler(temperature=0.0).draw(LOGITS, ROWS, 0)
     assert tokens.tolist() == [0] * 32
     assert logprobs.tolist() == pytest.approx([np.log(0.5)] * 32)
 
 
 def test_a_ruled_out_stop_token_leaves_its_share_to_the_others():
-    tokens, logprobs = sampler(stop_ids=[0], min_new_tokens=1).draw(LOGITS, ROWS, 0)
+    tokens, logprobs, _ = sampler(stop_ids=[0], min_new_tokens=1).draw(LOGITS, ROWS, 0)
     assert tokens.tolist() == [1 if u < 0.6 else 2 for u in uniforms()[:, 0]]
     assert logprobs.tolist() == pytest.approx([np.log([0.5, 0.3, 0.2])[token] for token in tokens], abs=1e-6)
 
 
 def test_a_stop_token_may_come_once_enough_is_written():
-    tokens, _ = sampler(stop_ids=[0], min_new_tokens=1).draw(LOGITS, ROWS, 1)
+    tokens = sampler(stop_ids=[0], min_new_tokens=1).draw(LOGITS, ROWS, 1).tokens
     assert 0 in tokens.tolist()
 
 
 def test_a_token_of_no_probability_is_never_drawn():
     logits = torch.tensor([[-torch.inf, 0.0, -torch.inf]]).repeat(len(SEEDS), 1)
-    tokens, _ = sampler().draw(logits, ROWS, 0)
+    tokens = sampler().draw(logits, ROWS, 0).tokens
     assert tokens.tolist() == [1] * 32
 
 
@@ -80,7 +80,7 @@ def test_not_even_by_the_number_zero():
 
 @pytest.mark.parametrize("temperature", [0.0, 1.0])
 def test_logits_that_are_not_numbers_give_some_token(temperature):
-    tokens, logprobs = sampler(temperature=temperature).draw(torch.full((32, 3), torch.nan), ROWS, 0)
+    tokens, logprobs, _ = sampler(temperature=temperature).draw(torch.full((32, 3), torch.nan), ROWS, 0)
     assert all(0 <= token < 3 for token in tokens.tolist())
     assert logprobs.isnan().all()
 
