@@ -122,7 +122,8 @@ def signal_shares(groups: Sequence[Group], kept: Sequence[Group], *, drop_zero_v
 def _counts(rollout: Rollout) -> NDArray[np.bool_]:
     """Which tokens have an advantage that is not 0: (T,) bool."""
     assert rollout.advantages is not None
-    return np.abs(np.array(rollout.advantages)) > NOTHING
+    counts: NDArray[np.bool_] = np.abs(np.array(rollout.advantages)) > NOTHING
+    return counts
 
 
 def signal_after_updates(row: Metrics, *, clips: bool) -> Metrics:

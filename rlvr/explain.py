@@ -37,8 +37,11 @@ HALF = 0.5
 ALIKE = 0.95
 """Share of groups rewarded alike: fewer than one in twenty is left to learn from."""
 
-FEW, MOST = 0.01, 0.99
-"""Share of right answers at which a task is out of reach, or solved."""
+FEW, MOST = 0.05, 0.95
+"""Share of right answers at which a task is out of reach, or solved; as wide as ALIKE, since groups are all right or all wrong."""
+
+NEXT_TO_NOTHING = 0.05
+"""A reward that is as good as none, where full marks are 1."""
 
 CLIPPED = 0.25
 """Share of tokens whose ratio is bounded. GRPO's runs have about 0.1 %, GSPO's 15 % by design (arXiv:2507.18071, section 5.2)."""
@@ -88,6 +91,10 @@ class Window:
     def last(self, name: str, steps: int) -> float | None:
         """A metric's mean over the last steps; None unless each of them has it."""
         return _mean([row.get(name) for row in self.recent[-steps:]]) if len(self.recent) >= steps else None
+
+    def known(self, name: str, steps: int) -> float | None:
+        """A metric's mean over those of the last steps that have it; None if none does."""
+        return _mean([value for row in self.recent[-steps:] if (value := row.get(name)) is not None])
 
     def first(self, name: str) -> float | None:
         """A metric's mean over the run's beginning; None unless each of its rows has it and it is over."""
@@ -140,8 +147,8 @@ def _truncation(window: Window) -> str | None:
     share = window.last("rollout/truncated_fraction", SHORT)
     if share is None or share < TRUNCATED:
         return None
-    cut, ended = window.newest("rollout/truncated_reward"), window.newest("rollout/ended_reward")
-    if cut is None or (ended is not None and not (ended > 0 and cut < HALF * ended)):
+    cut, ended = window.known("rollout/truncated_reward", SHORT), window.known("rollout/ended_reward", SHORT)
+    if cut is None or (cut > NEXT_TO_NOTHING if ended is None else ended <= 0 or cut >= HALF * ended):
         return None
     against = "none ended by itself" if ended is None else f"those that ended earned {ended:.3g}"
     return (
@@ -152,14 +159,14 @@ def _truncation(window: Window) -> str | None:
 
 def _no_answer(window: Window) -> str | None:
     for name in _components(window):
-        parts = [
-            window.last(f"reward/{name}/{why}_fraction", 1) or 0.0 for why in ("no_answer", "malformed", "refused")
-        ]
-        if sum(parts) >= UNREADABLE and (window.last(f"reward/{name}", SHORT) or 0.0) <= FEW:
+        reasons = ("no_answer", "malformed", "refused")
+        without, malformed, refused = (window.last(f"reward/{name}/{why}_fraction", 1) or 0.0 for why in reasons)
+        reward, share = window.last(f"reward/{name}", SHORT), without + malformed + refused
+        if reward is not None and reward <= NEXT_TO_NOTHING and share >= UNREADABLE:
             return (
-                f"reward.{name} found no answer it could read in {_percent(sum(parts))} of the samples ({_percent(parts[0])} without "
-                f"one, {_percent(parts[1])} malformed, {_percent(parts[2])} refused), so the reward is {window.newest('reward/mean'):.3g}; read them with "
-                f"rlvr inspect, then mend reward.{name}.extract, or teach the form by sft"
+                f"reward.{name} found no answer it could read in {_percent(share)} of the samples ({_percent(without)} without one, "
+                f"{_percent(malformed)} malformed, {_percent(refused)} refused), and pays {reward:.3g}; read them with rlvr inspect, "
+                f"then mend reward.{name}.extract, or teach the form by sft"
             )
     return None
 
@@ -175,9 +182,9 @@ def _out_of_reach(window: Window) -> str | None:
     if (alike := _alike(window)) is None or alike[1] > FEW:
         return None
     return (
-        f"all rollouts of {_percent(alike[0])} of the groups earned the same, since {_percent(alike[1])} of the answers are right: the reward "
-        "(flat) is out of reach and there is nothing to compare; take easier problems, a larger rollout.group_size, or teach "
-        "the task by sft first"
+        f"the reward is flat: in {_percent(alike[0])} of the groups all rollouts earned the same, and {_percent(alike[1])} of the answers are "
+        "right, so it is out of reach and there is nothing to compare; take easier problems, a larger rollout.group_size, or "
+        "teach the task by sft first"
     )
 
 
@@ -185,8 +192,8 @@ def _solved(window: Window) -> str | None:
     if (alike := _alike(window)) is None or alike[1] < MOST:
         return None
     return (
-        f"all rollouts of {_percent(alike[0])} of the groups earned the same, since {_percent(alike[1])} of the answers are right: nothing is "
-        "left to learn here; stop, or take harder problems"
+        f"the reward is flat: in {_percent(alike[0])} of the groups all rollouts earned the same, and {_percent(alike[1])} of the answers are "
+        "right, so nothing is left to learn here; stop, or take harder problems"
     )
 
 
@@ -195,9 +202,10 @@ def _decided(window: Window) -> str | None:
         return None
     entropy = window.newest("entropy/mean")
     return (
-        f"all rollouts of {_percent(alike[0])} of the groups earned the same though {_percent(alike[1])} of the answers are right: the policy answers "
-        f"each problem the same way every time{'' if entropy is None else f' (entropy {entropy:.3g} nats a token)'}; begin from an earlier "
-        "checkpoint with a lower train.learning_rate, or raise rollout.group_size"
+        f"the reward is flat: in {_percent(alike[0])} of the groups all rollouts earned the same, though {_percent(alike[1])} of the answers are right: "
+        f"the problem decides the reward, not what is tried{'' if entropy is None else f' (entropy {entropy:.3g} nats a token)'}; take problems between "
+        "those that are solved and those out of reach, raise rollout.group_size, or if entropy fell begin anew with a lower "
+        "train.learning_rate"
     )
 
 

@@ -155,7 +155,12 @@ def test_what_is_not_imitated_has_no_advantage():
 
 def test_masked_tokens_are_a_share_of_their_own():
     kept = [[replace(MIXED[0], trained=[True, False, False, False]), replace(MIXED[1], trained=[False] * 6)]]
-    assert shares([MIXED, ALIKE], kept) == {"trained": 0.05, "masked": 0.45, "zero_variance": 0.5, "zero_advantage": 0.0}
+    assert shares([MIXED, ALIKE], kept) == {
+        "trained": 0.05,
+        "masked": 0.45,
+        "zero_variance": 0.5,
+        "zero_advantage": 0.0,
+    }
 
 
 def test_clipped_tokens_are_taken_from_those_that_were_trained():
