@@ -11,20 +11,19 @@ from rlvr.config import (
     DataConfig,
     DocumentStageConfig,
     EvalConfig,
-    ModsumConfig,
     NoiseConfig,
     OwnConfig,
     PretrainConfig,
     RlConfig,
     SftConfig,
     StageConfig,
-    TaskConfig,
     TokenizerConfig,
     TrainConfig,
 )
 from rlvr.corpus import Corpus, make_corpus
 from rlvr.errors import RlvrError
 from rlvr.gold import check_gold
+from rlvr.lint import lint
 from rlvr.models.location import count_parameters, locate
 from rlvr.models.vocabulary import THINK, parameter_count, vocabulary, vocabulary_size
 from rlvr.tasks import make_task
@@ -60,30 +59,8 @@ def plan(config: StageConfig, *, starting: bool) -> Plan:
     Raises RlvrError for whatever is wrong with the input.
     """
     made = _plan(config, starting)
-    made.warnings.extend(_warnings(config))
+    made.warnings.extend(lint(config, made.parameters))
     return made
-
-
-def _warnings(config: StageConfig) -> list[str]:
-    """What is allowed and unwise."""
-    found: list[str] = []
-    task: TaskConfig | None = getattr(config, "task", None)
-    if task is not None:
-        found.extend(make_task(task, config.seed).warnings)
-    train: TrainConfig | None = getattr(config, "train", None)
-    if train is not None and train.warmup_steps >= train.max_steps:
-        found.append(f"training ends in its warm-up: {train.max_steps} of {train.warmup_steps} steps")
-    if isinstance(config, RlConfig) and config.rollout.min_new_tokens:
-        found.append(
-            "rollout.min_new_tokens rules out ends that the policy would write: such tokens train it off-policy"
-        )
-    if isinstance(task, ModsumConfig) and not isinstance(config, DocumentStageConfig):
-        found += [
-            f"task.{dial} has no effect here: no demonstrator writes anything"
-            for dial in ("error_rate", "distractors")
-            if getattr(task, dial) and getattr(config, "data", None) is None
-        ]
-    return found
 
 
 def inputs(config: StageConfig) -> dict[str, str]:
