@@ -15,6 +15,9 @@ import typer
 from rlvr.errors import RlvrError, StopRequestedError, TrainingStoppedError
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from rlvr.audit import AuditResult, RescoreResult
     from rlvr.config import StageConfig
     from rlvr.preflight import Plan
     from rlvr.runtime.run_dir import RunDirectory
@@ -34,6 +37,12 @@ SetOption = Annotated[
 ]
 FreshOption = Annotated[bool, typer.Option("--fresh", help="Move an existing run directory aside and start anew.")]
 DryOption = Annotated[bool, typer.Option("--dry-run", help="Check only; start nothing.")]
+MaxFpOption = Annotated[
+    float | None, typer.Option("--max-fp", min=0.0, max=1.0, help="Exit 3 if more of the wrong answers are paid.")
+]
+MaxFnOption = Annotated[
+    float | None, typer.Option("--max-fn", min=0.0, max=1.0, help="Exit 3 if more of the right answers are refused.")
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
 
 
@@ -97,6 +106,34 @@ def evaluate(
 def check(config: ConfigFile, settings: SetOption = None, json: JsonOption = False) -> None:
     """Validate only: resolved configuration, warnings, memory and tokens. Starts nothing."""
     _guard(lambda: _check(config, settings, json))
+
+
+@app.command()
+def audit(
+    config: Annotated[
+        Path | None, typer.Argument(metavar="CONFIG.yaml", help="The configuration whose reward is audited.")
+    ] = None,
+    run: Annotated[
+        Path | None,
+        typer.Option(
+            "--run", help="Run directory for audit.json [default: runs/<name of the config> if there is one]."
+        ),
+    ] = None,
+    settings: SetOption = None,
+    problems: Annotated[
+        int | None,
+        typer.Option("--problems", min=1, help="Problems to probe [default: 32, or all if there are fewer]."),
+    ] = None,
+    rescore: Annotated[
+        Path | None,
+        typer.Option("--rescore", metavar="RUN_DIR", help="Grade the saved rollouts of a run again instead."),
+    ] = None,
+    max_fp: MaxFpOption = None,
+    max_fn: MaxFnOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Probe a reward from both sides: what it wrongly pays, what it wrongly refuses. Exit 3 past a limit."""
+    _guard(lambda: _audit(config, run, settings, problems, rescore, (max_fp, max_fn), json))
 
 
 @app.command()
@@ -254,8 +291,100 @@ def _print_plan(stage: str, config: StageConfig, plan: Plan, *, json: bool) -> N
         _say(f"warning: {warning}")
 
 
+def _audit(
+    file: Path | None,
+    run: Path | None,
+    settings: list[str] | None,
+    problems: int | None,
+    rescored: Path | None,
+    limits: tuple[float | None, float | None],
+    as_json: bool,
+) -> None:
+    from json import dumps
+
+    from rich.console import Console
+
+    from rlvr.audit import record
+
+    result, view, directory = (
+        _probed(file, run, settings, problems)
+        if rescored is None
+        else _rescored(file, run, settings, problems, rescored)
+    )
+    if directory is not None:
+        record(directory, "probes" if rescored is None else "rescore", result.to_json())
+    if as_json:
+        print(dumps(result.to_json()))
+    else:
+        console = Console(highlight=False)
+        if not console.is_terminal:
+            console.width = PIPED_WIDTH
+        console.print(view)
+        if directory is not None:
+            print(directory / "audit.json")
+    _check_limits(result, limits)
+
+
+def _probed(
+    file: Path | None, run: Path | None, settings: list[str] | None, problems: int | None
+) -> tuple[AuditResult, RenderableType, Path | None]:
+    """An audit by probes, how it looks, and the run directory to keep it in."""
+    from rlvr.audit import PROBLEMS, audit
+    from rlvr.config_file import load
+    from rlvr.report.audits import audit_view
+    from rlvr.report.runs import open_finished
+
+    if file is None:
+        raise RlvrError(
+            "rlvr audit", "nothing to audit", remedy="name a configuration, or a run directory with --rescore"
+        )
+    _, config = load(file, settings or [])
+    directory = run or default_run(file)
+    if run is not None:
+        open_finished(run)
+    result = audit(config, problems=problems or PROBLEMS)
+    return result, audit_view(result), directory if (directory / "config.yaml").is_file() else None
+
+
+def _rescored(
+    file: Path | None, run: Path | None, settings: list[str] | None, problems: int | None, directory: Path
+) -> tuple[RescoreResult, RenderableType, Path | None]:
+    """The saved rollouts of a run graded again, how that looks, and the run directory to keep it in."""
+    from rlvr.audit import rescore
+    from rlvr.config_file import load
+    from rlvr.report.audits import rescore_view
+    from rlvr.report.runs import open_finished
+
+    for option, given in (("--run", run), ("--problems", problems)):
+        if given is not None:
+            raise RlvrError(option, "has no effect beside --rescore", remedy="remove it")
+    source = open_finished(directory)
+    _, made_by = load(directory / "config.yaml", [])
+    _, present = load(file or directory / "config.yaml", settings or [])
+    rollouts = ((step, source.rollouts(step)) for step in source.rollout_steps())
+    result = rescore(str(directory), made_by, present, rollouts)
+    return result, rescore_view(result), directory
+
+
+def _check_limits(result: AuditResult | RescoreResult, limits: tuple[float | None, float | None]) -> None:
+    """Exit 3, with one line that says why, if a measured rate is above its limit."""
+    from rlvr.report.audits import share_text
+
+    broken = [
+        f"{name} {share_text(rate)} is above {option} {limit:g}"
+        for name, option, rate, limit in (
+            ("fp", "--max-fp", result.fp, limits[0]),
+            ("fn", "--max-fn", result.fn, limits[1]),
+        )
+        if limit is not None and rate.share is not None and rate.share > limit
+    ]
+    if broken:
+        _say(f"error: {'; '.join(broken)}")
+        raise typer.Exit(TrainingStoppedError.exit_code)
+
+
 def _inspect(paths: list[Path], step: int | None, count: int) -> None:
-    from rich.console import Console, RenderableType
+    from rich.console import Console
     from rich.table import Table
 
     from rlvr.report.runs import open_finished

@@ -208,7 +208,7 @@ def _explain(
     first = next((one for one in errors if one["type"] == "extra_forbidden"), errors[0])
     known, location, sections = _locate(model, first["loc"])
     name = ".".join(str(part) for part in location)
-    line = _line(name, lines) or str(path)
+    line = _line(name, lines, rule=first["type"] == "value_error") or str(path)
     where = f"--set {name}" if line == SET else f"{line}: {name}"
     more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
     if stage != shown:
@@ -243,9 +243,14 @@ def _explain(
     return RlvrError(where, message, got=got, remedy=more.strip() or None)
 
 
-def _line(name: str, lines: dict[str, str]) -> str | None:
-    """Where a key stands: itself, else the first key below it, else the nearest section around it."""
+def _line(name: str, lines: dict[str, str], *, rule: bool) -> str | None:
+    """Where a key stands: itself, else the first key below it, else the nearest section around it.
+
+    rule: what is wrong is how keys of this section go together; one that was set on the command line then comes first.
+    """
     below = [key for key in lines if key.startswith(f"{name}.")]
+    if rule and any(lines[key] == SET for key in below):
+        return SET
     around = [key for key in lines if name.startswith(f"{key}.")]
     nearest = [name] if name in lines else below[:1] or sorted(around, key=len)[-1:]
     return lines[nearest[0]] if nearest else None

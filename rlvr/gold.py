@@ -67,7 +67,7 @@ def _start(
 def _check(reward: RewardSum, problem: Problem, empty: Future[Verdicts], gold: Future[Verdicts] | None) -> None:
     """Raise RlvrError unless the gold response, if there is one, is paid in full and more than nothing is."""
     where = name_of(problem)
-    of_empty = _result(empty, problem)
+    of_empty = graded(empty, problem)
     if not any(name in ANSWERS for name in of_empty):
         raise RlvrError(
             where,
@@ -79,7 +79,7 @@ def _check(reward: RewardSum, problem: Problem, empty: Future[Verdicts], gold: F
         raise RlvrError(where, "an empty answer earns full marks", got=problem.answer, remedy=REMEDY)
     if gold is None:
         return  # the gold answer has been read, and there is nothing to grade by it
-    of_gold = _result(gold, problem)
+    of_gold = graded(gold, problem)
     if not reward.correct(of_gold):
         reasons = ", ".join(f"{name}: {verdict.reason.value}" for name, verdict in of_gold.items())
         what = f"the gold answer does not earn full marks ({reasons})"
@@ -92,8 +92,8 @@ def _check(reward: RewardSum, problem: Problem, empty: Future[Verdicts], gold: F
         )
 
 
-def _result(verdicts: Future[Verdicts], problem: Problem) -> Verdicts:
-    """The verdicts. RlvrError if the gold answer cannot be graded against."""
+def graded(verdicts: Future[Verdicts], problem: Problem) -> Verdicts:
+    """The verdicts on a response. RlvrError if the problem's gold answer cannot be graded against."""
     try:
         return verdicts.result()
     except ValueError as error:

@@ -34,6 +34,7 @@ from rlvr.gold import has_gold_response, to_attempt
 from rlvr.models.counting import TokenCount, counted_by
 from rlvr.models.location import locate
 from rlvr.rewards import RewardSum
+from rlvr.rewards.code import sandbox_warning
 from rlvr.rewards.components import Components
 from rlvr.runtime.seeding import generator
 from rlvr.statistics import wilson
@@ -205,6 +206,12 @@ def _grades_at_once(name: str, component: ComponentConfig | AnswerConfig) -> boo
     return name not in ANSWERS or (name in CHEAP and getattr(component, "pattern", None) is None)
 
 
+def _code_without_its_sandbox(facts: Facts) -> Iterator[str]:
+    reward: RewardConfig | None = getattr(facts.config, "reward", None)
+    if reward is not None and reward.code is not None and (fallback := sandbox_warning()) is not None:
+        yield fallback
+
+
 # ------------------------------------------------------------------------------------------------ sampling
 
 
@@ -268,6 +275,12 @@ def _rows_beyond_the_micro_batch(facts: Facts) -> Iterator[str]:
 # ------------------------------------------------------------------------------------------------ training
 
 
+def _penalty_without_gradient(facts: Facts) -> Iterator[str]:
+    kl = facts.config.algo.kl if isinstance(facts.config, RlConfig) else None
+    if kl is not None and (kl.where, kl.estimator) == ("loss", "k1"):
+        yield "algo.kl.estimator k1 in the loss has no gradient in expectation; k2 has the divergence's"
+
+
 def _learning_rate(facts: Facts) -> Iterator[str]:
     train, size = facts.train, facts.parameters
     if train is None or size is None or train.optimizer == "sgd":  # whose rates have the scale of the gradient
@@ -318,11 +331,13 @@ RULES: tuple[Rule, ...] = (
     _dials_without_demonstrator,
     _worked_answers_that_do_not_fit,
     _what_no_mode_earns,
+    _code_without_its_sandbox,
     _temperature,
     _ends_ruled_out,
     _batch_without_a_group,
     _lone_rollout,
     _rows_beyond_the_micro_batch,
+    _penalty_without_gradient,
     _learning_rate,
     _warm_up,
     _never_due,

@@ -1,11 +1,12 @@
 """What policies other than the sampler make of its rollouts: a reference, a teacher, the weights of some steps ago."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from transformers import PreTrainedModel
 
 from rlvr.data.batching import collate, split_by_tokens
+from rlvr.models.heads import ValueModel
 from rlvr.models.logprobs import token_logprobs
 from rlvr.runtime import signals
 from rlvr.types import Completion, Sample
@@ -19,11 +20,27 @@ def logprobs_of(
 
     temperature: logits are divided by it. budget: padded tokens in one forward pass.
     """
+    return _by_token(
+        lambda part: token_logprobs(model, collate(part, pad_id, model.device), temperature)[0], completions, budget
+    )
+
+
+@torch.inference_mode()
+def values_of(model: ValueModel, completions: Sequence[Completion], *, budget: int, pad_id: int) -> list[list[float]]:
+    """The value of the prefix before every token of the completions, in order."""
+    device = model.head.weight.device
+    return _by_token(lambda part: model(collate(part, pad_id, device)), completions, budget)
+
+
+def _by_token(
+    measure: Callable[[list[Sample]], torch.Tensor], completions: Sequence[Completion], budget: int
+) -> list[list[float]]:
+    """One number for every token of the completions, in order. measure: those of some rows, one after the other."""
     samples = [_sample(completion) for completion in completions]
     found: dict[int, list[float]] = {}
     for part in split_by_tokens(samples, budget):
         signals.check()
-        values = token_logprobs(model, collate(part, pad_id, model.device), temperature)[0].tolist()
+        values = measure(part).tolist()
         for sample in part:
             count = sum(sample.loss_mask)
             found[id(sample)], values = values[:count], values[count:]

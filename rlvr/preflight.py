@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +39,7 @@ class Plan:
     """What a run will take.
 
     parameters: of the model; None if its weights are not there yet.
-    memory_bytes: of weights, and when training of gradients and optimizer state; activations come on top.
+    memory_bytes: of weights and their copies, and when training of gradients and optimizer state; activations come on top.
     tokens: upper bounds, by what they are spent on.
     """
 
@@ -171,7 +171,13 @@ def _plan_rl(config: RlConfig, starting: bool) -> Plan:
     check_gold(task, config.reward, splits)
     rollouts = config.rollout.problems_per_step * config.rollout.group_size
     tokens = {"rollout (at most)": config.train.max_steps * rollouts * config.rollout.max_new_tokens}
-    return _with_model(config.model, config.train, tokens, starting)
+    made = _with_model(config.model, config.train, tokens, starting)
+    if made.parameters is None or made.memory_bytes is None:
+        return made
+    # Copies of the weights: those that rollouts are sampled from, with the newest, and the reference.
+    copies = (config.algo.staleness + 1 if config.algo.staleness else 0) + int(config.algo.kl is not None)
+    each = BYTES * copies + (_bytes_each(config.train) if config.algo.advantage == "gae" else 0)  # the value model's
+    return replace(made, memory_bytes=made.memory_bytes + each * made.parameters)
 
 
 def _check_noise(noise: NoiseConfig | None, task: Task) -> None:
@@ -215,7 +221,7 @@ def _bytes_each(train: TrainConfig | None) -> int:
     """Bytes for one parameter: its weight, and when training its gradient and the optimizer's moments."""
     if train is None:
         return BYTES
-    moments = 2 if train.optimizer == "adamw" else int(bool(train.momentum))
+    moments = int(bool(train.momentum)) if train.optimizer == "sgd" else 2
     return BYTES * (2 + moments)
 
 

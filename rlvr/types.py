@@ -108,6 +108,9 @@ class Rollout:
     reward: the weighted sum, which training goes by. oracle: the same without the noise that an experiment may add.
     correct: every answer component truly gave full marks.
     shaping: further reward at single tokens, aligned with the completion's; None for none.
+    ref_logprobs: log-probability of each token under the reference policy; None without one.
+    values: the reward that a value model expects before each token; None without one.
+    returns: what it should have expected; None until estimated.
     trained: which of its tokens are trained; None means all.
     advantages: how much better each of the completion's tokens is than expected, in reward units or as the estimator
         says; None until estimated.
@@ -124,6 +127,9 @@ class Rollout:
     oracle: float
     correct: bool
     shaping: list[float] | None = None
+    ref_logprobs: list[float] | None = None
+    values: list[float] | None = None
+    returns: list[float] | None = None
     trained: list[bool] | None = None
     advantages: list[float] | None = None
 
@@ -158,6 +164,8 @@ class Sample:
     weight: float = 1.0
     advantages: list[float] | None = None
     old_logprobs: list[float] | None = None
+    ref_logprobs: list[float] | None = None
+    returns: list[float] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -166,7 +174,8 @@ class Batch:
 
     input_ids: (B, L) int64. attention_mask: (B, L) bool, True on real tokens; None when no row is padded.
     loss_mask: (B, L) bool, True on tokens to predict, never in column 0.
-    advantages, old_logprobs: (B, L) float32, or None for documents.
+    advantages, old_logprobs: (B, L) float32, or None for documents. ref_logprobs: (B, L) float32; None without a reference.
+    returns: (B, L) float32, what a value model should say before each token; None without one.
     weights: (B,) float32, what the losses of a row's tokens are multiplied by; None where all are 1.
     on_policy: the weights that are trained are still those that the rollouts were sampled from.
     """
@@ -176,6 +185,8 @@ class Batch:
     loss_mask: torch.Tensor
     advantages: torch.Tensor | None
     old_logprobs: torch.Tensor | None
+    ref_logprobs: torch.Tensor | None = None
+    returns: torch.Tensor | None = None
     weights: torch.Tensor | None = None
     on_policy: bool = True
 

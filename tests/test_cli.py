@@ -503,7 +503,6 @@ def test_every_reward_checks_its_gold_answers_before_a_run(
 def test_a_worked_solution_of_a_coding_problem_is_run_before_a_run(
     world: World, tmp_path: Path, refused: Callable[..., str]
 ) -> None:
-    pytest.importorskip("wasmtime", reason="needs the extra code")
     file = tmp_path / "p.jsonl"
     task = {"name": "problems", "path": str(file), "test_fraction": 0.0}
     steps = {"max_steps": 1, "learning_rate": 1e-3}

@@ -195,3 +195,36 @@ def test_a_completion_that_could_run_past_the_models_positions_is_refused():
         match="the prompt of problem 7 has 8 tokens, and the model has 23 positions; got 16; allowed: at most 15",
     ):
         replace(enough, max_positions=23).collect([PROBLEM], group_size=1, purpose="eval", step=0)
+
+
+class Counting:
+    """A scorer that remembers what it was given, and when."""
+
+    def __init__(self, scorer):
+        self.scorer, self.given = scorer, []
+
+    def submit(self, attempt):
+        self.given.append(attempt.response)
+        return self.scorer.submit(attempt)
+
+
+class Watching(Scripted):
+    """An engine that looks, after each request, at how much has been handed over to be scored."""
+
+    def generate(self, requests, sampling, finished):
+        self.seen = []
+
+        def told(index, completions):
+            finished(index, completions)
+            self.seen.append(len(self.scorer.given))
+
+        super().generate(requests, sampling, told)
+
+
+def test_a_completion_is_scored_while_the_next_are_sampled():
+    engine = Watching("1", "0")
+    collector = collector_of(engine)
+    engine.scorer = Counting(collector.scorer)
+    groups = replace(collector, scorer=engine.scorer).collect([PROBLEM, OTHER], group_size=2, purpose="x", step=1)
+    assert engine.seen == [2, 4]
+    assert [[rollout.correct for rollout in group] for group in groups] == [[True, False], [False, True]]

@@ -2,13 +2,16 @@
 
 import hashlib
 import json
+import signal
+import time
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from tests.conftest import World, call, read_metrics, write_config
+from tests.conftest import World, call, read_metrics, start, write_config
 
 SCORE = "def score(response, answer):\n    return response.split()[-1:] == [answer]\n"
 
@@ -123,6 +126,30 @@ def test_noise_is_the_same_in_the_same_run(rl: dict[str, Any], tmp_path: Path) -
     assert 0 < rows[0][0]["noise/fp"] < 1
 
 
+HANGS = """
+import pathlib, time
+
+def score(response, answer):
+    if response.split()[-1:] == [answer] or not response:
+        return response.split()[-1:] == [answer]
+    pathlib.Path(__file__).with_suffix(".hangs").touch()
+    time.sleep(600)
+"""
+
+
+def test_a_signal_is_heard_while_a_function_hangs(rl: dict[str, Any], tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(HANGS)
+    reward = {"file": str(tmp_path / "mine.py"), "function": "score", "seconds": 600.0}
+    config = write_config(tmp_path / "rl.yaml", {**rl, "reward": reward})
+    process = start("rl", config, "--run", tmp_path / "run")
+    while not (tmp_path / "mine.hangs").exists() and process.poll() is None:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGTERM)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 143, err
+    assert (tmp_path / "run" / "checkpoints" / "latest").exists()
+
+
 @pytest.mark.parametrize(
     ("stage", "setting", "parts"),
     [
@@ -130,6 +157,7 @@ def test_noise_is_the_same_in_the_same_run(rl: dict[str, Any], tmp_path: Path) -
         ("rl", "reward={exact: 1.0, noise: {fp: 0.1, modes: {cod: {fn: 1.0}}}}", ["reward.noise.modes", "'cod'", "direct, cot"]),
         ("rl", "reward={exact: {weight: 1.0, extrct: boxed}}", ["reward.exact.extrct", "Did you mean reward.exact.extract?"]),
         ("rl", "reward={exact: {weight: 0.0}}", ["reward.exact", "weight 0; what checks the answer needs one above 0"]),
+        ("rl", "reward.exact=0.0", ["--set reward.exact: weight 0; what checks the answer"]),
         ("rl", "reward={file: missing.py, function: score}", ["reward.own: missing.py", "no such file"]),
     ],
 )  # fmt: skip
@@ -161,3 +189,33 @@ def test_rows_of_one_file_are_graded_by_the_component_they_name(world: World, tm
     line = refused("eval", tmp_path / "eval.yaml", "--set", "reward={choice: 1.0}", "--run", tmp_path / "never")
     assert "line 2" in line
     assert "no component of the reward checks its answer; got 'math'" in line
+
+
+def test_what_verdicts_depend_on_is_recorded(world: World, tmp_path: Path) -> None:
+    row = {"question": "1 0 =", "answer": "1"}
+    (tmp_path / "rows.jsonl").write_text(json.dumps(row) + "\n")
+    tree = {
+        "model": str(world.runs["sft"]), "task": {"name": "problems", "path": str(tmp_path / "rows.jsonl"), "test_fraction": 1},
+        "reward": {"math": {"weight": 1.0, "verifier": "math_verify"}}, "rollout": {"max_new_tokens": 4},
+        "eval": {"problems": 1, "samples": 1},
+    }  # fmt: skip
+    answer = call("eval", write_config(tmp_path / "eval.yaml", tree), "--run", tmp_path / "run")
+    assert answer.code == 0, answer.err
+    environment = json.loads((tmp_path / "run" / "environment.json").read_text())
+    assert environment["graders"] == {"math_verify": metadata.version("math-verify")}
+
+
+def test_the_fallback_of_the_code_grader_is_said_and_recorded(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = {"question": "1 0 =", "answer": '{"fn": "f", "cases": [[[1], 1]]}'}
+    (tmp_path / "rows.jsonl").write_text(json.dumps(row) + "\n")
+    monkeypatch.setattr("rlvr.rewards.code.sandbox.find_spec", lambda name: None)
+    monkeypatch.setattr("rlvr.rewards.code.sandbox.shutil.which", lambda name: f"/usr/bin/{name}")
+    tree = {
+        "model": str(world.runs["sft"]), "task": {"name": "problems", "path": str(tmp_path / "rows.jsonl"), "test_fraction": 1},
+        "reward": {"code": 1.0}, "rollout": {"max_new_tokens": 4}, "eval": {"problems": 1, "samples": 1},
+    }  # fmt: skip
+    answer = call("eval", write_config(tmp_path / "eval.yaml", tree), "--run", tmp_path / "run")
+    assert "warning: the code grader uses its fallback, bubblewrap" in answer.err
+    assert json.loads((tmp_path / "run" / "environment.json").read_text())["graders"] == {"code": "bubblewrap"}

@@ -2,9 +2,10 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from statistics import fmean
+from statistics import fmean, pvariance
 
-from rlvr.types import Group
+from rlvr.config import GaeConfig
+from rlvr.types import Group, Rollout
 
 _SMALL = 1e-6
 """Added to a deviation that is divided by."""
@@ -51,9 +52,13 @@ def positive(rewards: Sequence[float]) -> list[float]:
 
 @dataclass(frozen=True, kw_only=True)
 class Context:
-    """What an estimator may know beside the step's own groups. running_mean: of the rewards of all steps before; 0 at first."""
+    """What an estimator may know beside the step's own groups.
+
+    running_mean: of the rewards of all steps before; 0 at first. gae: its dials, None for other estimators.
+    """
 
     running_mean: float = 0.0
+    gae: GaeConfig | None = None
 
 
 Estimator = Callable[[Sequence[Group], Context], list[Group]]
@@ -75,6 +80,61 @@ def _batch_standardised(groups: Sequence[Group], _context: Context) -> list[Grou
     """Standardised over all of the step's rollouts (REINFORCE++, arXiv:2501.03262)."""
     values = iter(standardised([rollout.shaped_reward for group in groups for rollout in group]))
     return [_spread(group, [next(values) for _ in group]) for group in groups]
+
+
+def generalised(rewards: Sequence[float], values: Sequence[float], *, discount: float, trace: float) -> list[float]:
+    """Advantages A_t = δ_t + γλ A_(t+1) with δ_t = r_t + γ V_(t+1) - V_t (GAE, arXiv:1506.02438, equation 16).
+
+    rewards: after each of T tokens. values: expected before each of them; after the last there is nothing to expect.
+
+    >>> generalised([0.0, 1.0], [0.5, 0.25], discount=1.0, trace=0.5)
+    [0.125, 0.75]
+    """
+    advantages, following, value_after = [0.0] * len(rewards), 0.0, 0.0
+    for t in reversed(range(len(rewards))):
+        following = rewards[t] + discount * value_after - values[t] + discount * trace * following
+        advantages[t], value_after = following, values[t]
+    return advantages
+
+
+def _gae(groups: Sequence[Group], context: Context) -> list[Group]:
+    """GAE by token, then standardised over all tokens of the step, as in the widely used implementations of PPO.
+
+    Returns are advantages before that plus values: the λ-return, which the value model is to learn.
+    """
+    assert context.gae is not None
+    rollouts, advantages = [rollout for group in groups for rollout in group], []
+    for rollout in rollouts:
+        assert rollout.values is not None
+        rewards = token_rewards(rollout)
+        advantages.append(generalised(rewards, rollout.values, discount=context.gae.discount, trace=context.gae.trace))
+    scaled = iter(standardised([value for row in advantages for value in row]))
+    estimated = iter(
+        replace(
+            rollout,
+            advantages=[next(scaled) for _ in row],
+            returns=[a + v for a, v in zip(row, rollout.values or (), strict=True)],
+        )
+        for rollout, row in zip(rollouts, advantages, strict=True)
+    )
+    return [[next(estimated) for _ in group] for group in groups]
+
+
+def explained_variance(rollouts: Sequence[Rollout]) -> float:
+    """1 - Var(return - value) / Var(return) over all tokens: 1 for a value model that knows, 0 for one that says the same
+    everywhere; 0 if the returns do not vary."""
+    returns = [value for rollout in rollouts for value in rollout.returns or ()]
+    values = [value for rollout in rollouts for value in rollout.values or ()]
+    variance = pvariance(returns)
+    errors = pvariance([r - v for r, v in zip(returns, values, strict=True)])
+    return 1.0 - errors / variance if variance else 0.0
+
+
+def token_rewards(rollout: Rollout) -> list[float]:
+    """The reward after each token: what was added there, and the outcome after the last."""
+    rewards = list(rollout.shaping or [0.0] * rollout.length)
+    rewards[-1] += rollout.reward
+    return rewards
 
 
 def _by_group(estimate: Callable[[Sequence[float]], list[float]]) -> Estimator:
@@ -100,4 +160,5 @@ ADVANTAGES: dict[str, Estimator] = {
     "group_standardised": _by_group(standardised),
     "batch_standardised": _batch_standardised,
     "positive": _by_group(positive),
+    "gae": _gae,
 }

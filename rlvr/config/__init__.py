@@ -3,7 +3,7 @@
 A key that could have no effect is refused where it is set (``experts`` for a dense family, ``betas`` for SGD, …).
 """
 
-from rlvr.config.algorithm import GROUP_RELATIVE, PRESETS, AlgoConfig
+from rlvr.config.algorithm import GROUP_RELATIVE, PRESETS, AlgoConfig, EntropyMaskConfig, GaeConfig, KlConfig
 from rlvr.config.data import DataConfig, Mixture, PretrainDataConfig, SourceConfig
 from rlvr.config.models import ModelConfig, PromptConfig, TokenizerConfig
 from rlvr.config.rewards import (
@@ -33,6 +33,7 @@ from rlvr.config.training import (
     DocumentTrainConfig,
     EvalSection,
     FinalEvalSection,
+    LearningRates,
     RolloutConfig,
     SamplingConfig,
     TrainConfig,
@@ -50,10 +51,14 @@ __all__ = [
     "DataConfig",
     "DocumentStageConfig",
     "DocumentTrainConfig",
+    "EntropyMaskConfig",
     "EvalConfig",
     "EvalSection",
     "FinalEvalSection",
     "Fraction",
+    "GaeConfig",
+    "KlConfig",
+    "LearningRates",
     "LengthConfig",
     "MathConfig",
     "Mixture",

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import PositiveFloat, PositiveInt, model_validator
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
 from rlvr.config.strict import Fraction, Strict
+
+Share = Annotated[float, Field(gt=0.0, lt=1.0)]
 
 GROUP_RELATIVE = ("group_mean", "leave_one_out", "group_standardised")
 """Estimators that give a group whose rollouts were all rewarded alike no advantage."""
@@ -22,13 +24,78 @@ LOSS_DEFAULTS: dict[str, dict[str, Any]] = {
 """The fields that each loss needs, with the values they have if nothing is said."""
 
 
+class KlConfig(Strict):
+    """A penalty on the distance to a reference policy, the model that the run started from."""
+
+    coefficient: PositiveFloat
+    estimator: Literal["k1", "k2", "k3"]
+    """With d the log-ratio of policy to reference at a sampled token: d, d²/2, or exp(-d) - 1 + d; default k3 in the loss, k1 in
+    the reward. In the loss only k2 has the gradient of the KL divergence in expectation, and k1 has none."""
+    where: Literal["loss", "reward"] = "loss"
+    reset_every: PositiveInt | None = None
+    """Every so many steps the reference becomes the policy as it is then; None: never."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill(cls, fields: Any) -> Any:
+        if not isinstance(fields, dict):
+            return fields
+        return {"estimator": "k1" if fields.get("where") == "reward" else "k3", **fields}
+
+
+class GaeConfig(Strict):
+    """Generalised advantage estimation from a value model."""
+
+    discount: Fraction = 1.0
+    """γ: what a reward one token later is worth."""
+    trace: Fraction = 0.95
+    """λ: 0 trusts the value of the next token alone, 1 the rewards alone."""
+
+
+class EntropyMaskConfig(Strict):
+    """Train on a share of a step's tokens, chosen by the entropy of the sampling policy there; exactly one key."""
+
+    top: Share | None = None
+    """The most uncertain tokens."""
+    bottom: Share | None = None
+    """The most certain ones."""
+    random: Share | None = None
+    """Any, drawn anew at each step."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if len(self.shares) != 1:
+            raise ValueError("give exactly one of top, bottom, random")
+        return self
+
+    @property
+    def shares(self) -> list[float]:
+        """Those that are given."""
+        return [share for share in (self.top, self.bottom, self.random) if share is not None]
+
+    @property
+    def share(self) -> float:
+        """The share of tokens that are trained."""
+        return self.shares[0]
+
+
 class AlgoConfig(Strict):
     """Policy gradient. The preset fills in the fields that are not set beside it; what it says of ratios and clipping
     holds only while they can matter (``updates_per_batch`` above 1, or ``staleness``)."""
 
-    preset: Literal["reinforce", "rloo", "grpo", "dr_grpo", "dapo", "gspo", "cispo", "reinforce++", "star", "raft"] = (
-        "reinforce"
-    )
+    preset: Literal[
+        "reinforce",
+        "rloo",
+        "grpo",
+        "dr_grpo",
+        "dapo",
+        "gspo",
+        "cispo",
+        "reinforce++",
+        "ppo",
+        "star",
+        "raft",
+    ] = "reinforce"
     advantage: Literal[
         "reward",
         "group_mean",
@@ -37,9 +104,12 @@ class AlgoConfig(Strict):
         "group_standardised",
         "batch_standardised",
         "positive",
+        "gae",
     ]
     """How much better a rollout is than expected: the reward itself; minus the group's mean, the mean of the others, or the
-    mean of all steps before; divided by the group's or after centring by the batch's deviation; or the reward if positive."""
+    mean of all steps before; divided by the group's or after centring by the batch's deviation; the reward if positive;
+    or by token, from the values of a value model (gae)."""
+    gae: GaeConfig | None = None
     drop_zero_variance: bool
     """Leave out groups whose rollouts were all rewarded alike; default: where they have no advantage anyway."""
     loss: Literal["policy_gradient", "clipped", "truncated"]
@@ -58,6 +128,12 @@ class AlgoConfig(Strict):
     """Optimizer updates on one step's rollouts."""
     parts: PositiveInt = 1
     """Into how many parts, one for each update in turn, a step's groups are split: 1 is passes over all of them."""
+    staleness: NonNegativeInt = 0
+    """Rollouts are sampled from the policy of so many steps ago; that many copies of the weights are kept in memory."""
+    kl: KlConfig | None = None
+    entropy_bonus: NonNegativeFloat = 0.0
+    """Entropy (nats) of the policy at a token times this is taken from the token's loss."""
+    entropy_mask: EntropyMaskConfig | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -75,6 +151,8 @@ class AlgoConfig(Strict):
         if filled["loss"] != preset["loss"]:  # then what belongs to the preset's own loss is not meant
             filled = {key: value for key, value in filled.items() if key not in RATIO_FIELDS or key in fields}
         defaults: dict[str, Any] = {"drop_zero_variance": filled["advantage"] in GROUP_RELATIVE}
+        if filled["advantage"] == "gae":
+            defaults["gae"] = {}
         if isinstance(filled["loss"], str):
             defaults |= LOSS_DEFAULTS.get(filled["loss"], {})
         return {**defaults, **filled}
@@ -85,11 +163,14 @@ class AlgoConfig(Strict):
             raise ValueError(
                 "drop_zero_variance: true throws away groups that are all correct, which positive imitates"
             )
+        if self.advantage != "gae":
+            self.refuse_set(("gae",), f"for advantage {self.advantage}")
         unused = tuple(field for field in RATIO_FIELDS if field not in LOSS_DEFAULTS[self.loss])
         self.refuse_set(unused, f"for loss {self.loss}")
         if not self.off_policy and self.loss != "policy_gradient":
             raise ValueError(
-                f"loss {self.loss} has no effect while updates_per_batch is 1: the ratio is 1; remove it, or raise updates_per_batch"
+                f"loss {self.loss} has no effect while updates_per_batch is 1 and staleness 0: the ratio is 1; "
+                "remove it, or raise one of them"
             )
         if self.updates_per_batch % self.parts:
             raise ValueError(
@@ -100,11 +181,11 @@ class AlgoConfig(Strict):
     @property
     def off_policy(self) -> bool:
         """Whether some update learns from rollouts of a policy before it."""
-        return _off_policy({"updates_per_batch": self.updates_per_batch})
+        return _off_policy({"updates_per_batch": self.updates_per_batch, "staleness": self.staleness})
 
 
 def _off_policy(fields: dict[str, Any]) -> bool:
-    return bool(fields.get("updates_per_batch", 1) != 1)
+    return bool(fields.get("updates_per_batch", 1) != 1 or fields.get("staleness", 0) != 0)
 
 
 PRESETS: dict[str, dict[str, Any]] = {
@@ -138,6 +219,11 @@ PRESETS: dict[str, dict[str, Any]] = {
     # REINFORCE++: standardised over the batch, not the group, arXiv:2501.03262; its KL in the reward is left out.
     "reinforce++": {
         "advantage": "batch_standardised", "loss": "clipped", "clip_low": 0.2, "clip_high": 0.2, "aggregation": "token",
+    },
+    # PPO: arXiv:1707.06347, equation 7, on advantages by arXiv:1506.02438, equation 16; four epochs.
+    "ppo": {
+        "advantage": "gae", "loss": "clipped", "clip_low": 0.2, "clip_high": 0.2, "aggregation": "token",
+        "updates_per_batch": 4,
     },
     # STaR, arXiv:2203.14465, on-policy: sample, keep the correct, imitate them.
     "star": {"advantage": "positive", "loss": "policy_gradient", "aggregation": "token"},

@@ -203,7 +203,7 @@ with warnings.catch_warnings():
 def _expand_own(table: dict[str, Any]) -> dict[str, Any]:
     """``{file: f, function: g}`` as ``{own: {file: f, function: g, weight: 1.0}}``; other components stay beside it."""
     keys = [key for key in ("file", "function", "seconds", "on_error", "weight") if key in table]
-    if "file" not in keys or "own" in table:
+    if "file" not in keys or not isinstance(table.get("own", {}), dict):
         return table
     rest = {key: value for key, value in table.items() if key not in keys}
-    return {**rest, "own": {"weight": 1.0, **{key: table[key] for key in keys}}}
+    return {**rest, "own": {"weight": 1.0, **{key: table[key] for key in keys}, **table.get("own", {})}}

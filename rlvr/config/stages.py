@@ -92,6 +92,8 @@ class RlConfig(StageConfig):
             )
         if self.rollout.group_size < 2 and self.algo.drop_zero_variance:
             raise ValueError("rollout.group_size 1 with algo.drop_zero_variance drops every group; allowed: >= 2")
+        if self.train.learning_rates is not None and self.algo.advantage != "gae":
+            self.train.learning_rates.refuse_set(("value",), "without algo.advantage gae")
         if self.rollout.problems_per_step < self.algo.parts:
             raise ValueError(
                 f"algo.parts {self.algo.parts} exceeds rollout.problems_per_step {self.rollout.problems_per_step}: "

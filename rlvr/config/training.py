@@ -9,18 +9,35 @@ from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, Pos
 from rlvr.config.strict import Fraction, Strict
 
 
+class LearningRates(Strict):
+    """Highest learning rates of parts of the model, where they differ from ``learning_rate``."""
+
+    embeddings: PositiveFloat | None = None
+    """With the head, if it is tied to them."""
+    head: PositiveFloat | None = None
+    hidden: PositiveFloat | None = None
+    """Matrices between embeddings and head."""
+    vectors: PositiveFloat | None = None
+    """Norms and biases."""
+    value: PositiveFloat | None = None
+    """The value model of ``algo.advantage: gae``."""
+
+
 class TrainConfig(Strict):
     """The optimization that every training stage shares."""
 
     max_steps: PositiveInt
     learning_rate: PositiveFloat
-    optimizer: Literal["adamw", "sgd"] = "adamw"
+    learning_rates: LearningRates | None = None
+    optimizer: Literal["adamw", "sgd", "muon"] = "adamw"
+    """muon is for the hidden matrices; the rest goes with AdamW."""
     betas: Annotated[list[Annotated[float, Field(ge=0.0, lt=1.0)]], Field(min_length=2, max_length=2)] | None = None
     """AdamW's moments; default [0.9, 0.95]."""
     momentum: Fraction | None = None
-    """SGD's momentum; default 0."""
+    """Of SGD, default 0, or of Muon, default 0.95."""
     weight_decay: NonNegativeFloat = 0.0
-    schedule: Literal["constant", "cosine"] = "constant"
+    schedule: Literal["constant", "cosine", "linear", "wsd"] = "constant"
+    """After the warm-up; all but constant end at a tenth, wsd by falling in the last fifth of the steps."""
     warmup_steps: NonNegativeInt = 0
     max_grad_norm: PositiveFloat = 1.0
     micro_batch_tokens: PositiveInt = 16384
@@ -32,7 +49,7 @@ class TrainConfig(Strict):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        other = {"adamw": ("momentum",), "sgd": ("betas",)}[self.optimizer]
+        other = {"adamw": ("momentum",), "sgd": ("betas",), "muon": ()}[self.optimizer]
         self.refuse_set(other, f"for optimizer {self.optimizer}")
         return self
 
@@ -41,6 +58,12 @@ class DocumentTrainConfig(TrainConfig):
     """Training on documents: how many of their tokens make one update."""
 
     batch_tokens: PositiveInt = 8192
+
+    @model_validator(mode="after")
+    def _check_rates(self) -> Self:
+        if self.learning_rates is not None:
+            self.learning_rates.refuse_set(("value",), "on documents")
+        return self
 
 
 class SamplingConfig(Strict):

@@ -33,23 +33,31 @@ def collate(samples: Sequence[Sample], pad_id: int, device: torch.device) -> Bat
     rows, length = len(samples), max(len(sample.token_ids) for sample in samples)
     ids = np.full((rows, length), pad_id, dtype=np.int64)
     real, trained = np.zeros((rows, length), dtype=bool), np.zeros((rows, length), dtype=bool)
-    weighted = samples[0].advantages is not None
-    advantages, old = np.zeros((rows, length), dtype=np.float32), np.zeros((rows, length), dtype=np.float32)
     for row, sample in enumerate(samples):
         end = len(sample.token_ids)
         ids[row, :end], real[row, :end], trained[row, :end] = sample.token_ids, True, sample.loss_mask
-        if sample.advantages is not None and sample.old_logprobs is not None:
-            advantages[row, :end], old[row, :end] = sample.advantages, sample.old_logprobs
     weights = np.array([sample.weight for sample in samples], dtype=np.float32)
     assert not trained[:, 0].any(), "the first token of a row has nothing before it to be predicted from"
     return Batch(
         input_ids=torch.from_numpy(ids).to(device),
         attention_mask=None if real.all() else torch.from_numpy(real).to(device),
         loss_mask=torch.from_numpy(trained).to(device),
-        advantages=torch.from_numpy(advantages).to(device) if weighted else None,
-        old_logprobs=torch.from_numpy(old).to(device) if weighted else None,
+        advantages=_padded([sample.advantages for sample in samples], length, device),
+        old_logprobs=_padded([sample.old_logprobs for sample in samples], length, device),
+        ref_logprobs=_padded([sample.ref_logprobs for sample in samples], length, device),
+        returns=_padded([sample.returns for sample in samples], length, device),
         weights=None if (weights == 1.0).all() else torch.from_numpy(weights).to(device),
     )
+
+
+def _padded(lists: Sequence[list[float] | None], length: int, device: torch.device) -> torch.Tensor | None:
+    """Numbers padded on the right with zeros, (B, L) float32; None if the samples have none."""
+    values = np.zeros((len(lists), length), dtype=np.float32)
+    for row, numbers in enumerate(lists):
+        if numbers is None:
+            return None
+        values[row, : len(numbers)] = numbers
+    return torch.from_numpy(values).to(device)
 
 
 def to_batches(samples: Sequence[Sample], *, budget: int, pad_id: int, device: torch.device) -> list[Batch]:

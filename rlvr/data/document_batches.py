@@ -59,6 +59,12 @@ class DocumentBatches:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self._next = state["next_document"]
 
+    def tensors(self) -> dict[str, torch.Tensor]:
+        return {}
+
+    def load_tensors(self, tensors: dict[str, torch.Tensor]) -> None:
+        """Nothing to restore: the next document's number says it all."""
+
     def _sample(self, number: int) -> Sample:
         if number not in self._ready:
             numbers = range(number, number + AT_ONCE)

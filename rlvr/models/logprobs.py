@@ -6,12 +6,14 @@ from transformers import PreTrainedModel
 from rlvr.types import Batch
 
 
-def token_logprobs(model: PreTrainedModel, batch: Batch, temperature: float = 1.0) -> tuple[torch.Tensor, torch.Tensor]:
+def token_logprobs(
+    model: PreTrainedModel, batch: Batch, temperature: float = 1.0, *, entropy_gradient: bool = False
+) -> tuple[torch.Tensor, torch.Tensor]:
     """Log-probability of every trained token, and the entropy of the distribution it was drawn from.
 
     batch: B rows of L tokens. temperature: logits are divided by it, in float32 or better.
     Returns (logprobs, entropy), each (N,) over the N True places of ``batch.loss_mask`` in row-major order;
-    logprobs carry gradients to the model, entropy (nats) does not.
+    logprobs carry gradients to the model, entropy (nats) only with entropy_gradient.
     """
     # Logits are asked for only from the position before the first trained column on.
     columns = batch.loss_mask.any(dim=0)
@@ -25,6 +27,6 @@ def token_logprobs(model: PreTrainedModel, batch: Batch, temperature: float = 1.
     chosen = chosen.to(torch.promote_types(chosen.dtype, torch.float32)) / temperature  # (N, V)
     targets = batch.input_ids[:, first:][mask]  # (N,)
     logprobs = torch.log_softmax(chosen, dim=-1)
-    with torch.no_grad():
+    with torch.set_grad_enabled(entropy_gradient and torch.is_grad_enabled()):
         entropy = -(logprobs.exp() * logprobs).sum(dim=-1)
     return logprobs.gather(-1, targets[:, None]).squeeze(-1), entropy

@@ -32,12 +32,18 @@ class Run:
         return sorted(int(file.stem.removeprefix("step_")) for file in (self.path / "rollouts").glob("step_*.jsonl"))
 
     def rollouts(self, step: int) -> list[dict[str, Any]]:
-        """The rollouts of one step. RlvrError if they were not written."""
+        """The rollouts of one step. RlvrError if they were not written, or are damaged."""
         file = self.path / "rollouts" / f"step_{step:06d}.jsonl"
         if not file.exists():
             steps = ", ".join(map(str, self.rollout_steps())) or "none"
             raise RlvrError(str(self.path), "has no rollouts of that step", got=step, allowed=steps)
-        return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+        try:
+            rows = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+        except ValueError:
+            rows = [None]
+        if not all(isinstance(row, dict) for row in rows):
+            raise RlvrError(str(file), "is damaged: its lines are not all JSON objects", remedy="delete it")
+        return rows
 
 
 def open_finished(path: Path) -> Run:

@@ -1,14 +1,28 @@
 """Rewards: how good a response is. ``grade`` is the one entry to the graders; ``Scorer`` applies a configured reward to
 attempts, ``RewardSum`` weighs the verdicts."""
 
+from importlib.metadata import version
+
 from rlvr.config import ANSWERS, AnswerConfig, RewardConfig
 from rlvr.rewards.attempt import Attempt
+from rlvr.rewards.code import sandbox_name
 from rlvr.rewards.components import GRADERS
 from rlvr.rewards.noise import with_noise
 from rlvr.rewards.scorer import Scorer, Verdicts
 from rlvr.rewards.verdict import Reason, Verdict
 
-__all__ = ["GRADERS", "Attempt", "Reason", "RewardSum", "Scorer", "Verdict", "Verdicts", "grade", "with_noise"]
+__all__ = [
+    "GRADERS",
+    "Attempt",
+    "Reason",
+    "RewardSum",
+    "Scorer",
+    "Verdict",
+    "Verdicts",
+    "grade",
+    "graders_used",
+    "with_noise",
+]
 
 NO_ANSWER_ITSELF = ("code", "regex")
 """Components whose gold answer describes right answers and is none: a problem's ``solution`` is needed to check them."""
@@ -17,6 +31,16 @@ NO_ANSWER_ITSELF = ("code", "regex")
 def grade(kind: str, gold: str, response: str) -> Verdict:
     """Grade one response. kind: a name in GRADERS. Raises ValueError for a gold answer that the kind cannot read."""
     return GRADERS[kind](gold, response)
+
+
+def graders_used(config: RewardConfig) -> dict[str, str]:
+    """What verdicts depend on beside this package: the sandbox of programs, the version of math-verify. For records."""
+    used: dict[str, str] = {}
+    if config.code is not None:
+        used["code"] = sandbox_name()
+    if config.math is not None and config.math.verifier == "math_verify":
+        used["math_verify"] = version("math-verify")
+    return used
 
 
 class RewardSum:

@@ -32,10 +32,15 @@ def precision(device: torch.device, dtype: Literal["float32", "bfloat16"]) -> co
     return torch.autocast(device.type, dtype=torch.bfloat16)
 
 
-def start(config: StageConfig, run: RunDirectory) -> torch.device:
-    """The device of a stage; records the environment, and says so if a resumed run's has changed."""
+def start(config: StageConfig, run: RunDirectory, graders: dict[str, str]) -> torch.device:
+    """The device of a stage; records the environment, and says so if a resumed run's has changed.
+
+    graders: what verdicts depend on beside this package.
+    """
     device = choose_device(config.device, config.threads)
-    changed = record_environment(run, seed=config.seed, device=str(device), threads=torch.get_num_threads())
+    changed = record_environment(
+        run, seed=config.seed, device=str(device), threads=torch.get_num_threads(), graders=graders
+    )
     if changed:
         console().print(
             f"the environment has changed ({'; '.join(changed)}): bits may differ from an uninterrupted run"

@@ -176,10 +176,12 @@ def _read_config(file: Path) -> dict[str, Any]:
     return tree
 
 
-def record_environment(run: RunDirectory, *, seed: int, device: str, threads: int) -> list[str]:
+def record_environment(
+    run: RunDirectory, *, seed: int, device: str, threads: int, graders: dict[str, str]
+) -> list[str]:
     """Write environment.json: what a result depends on beside the configuration, and no environment variables.
 
-    On a resumed run the file stays, and what differs from it is returned: there, exactness is lost.
+    graders: what verdicts depend on beside this package. On a resumed run the file stays, and what differs from it is returned: there, exactness is lost.
     """
     now = {
         "versions": {name: metadata.version(name) for name in PACKAGES},
@@ -188,6 +190,7 @@ def record_environment(run: RunDirectory, *, seed: int, device: str, threads: in
         "device": device,
         "threads": threads,
         "seed": seed,
+        "graders": graders,
     }
     file = run.path / "environment.json"
     if file.exists():

@@ -7,7 +7,7 @@ from rlvr.config import EvalConfig, FinalEvalSection
 from rlvr.corpus import make_corpus
 from rlvr.evaluation import Evaluation, HeldOut, document_metrics, evaluate
 from rlvr.models.pretrained import load_model
-from rlvr.rewards import Scorer
+from rlvr.rewards import Scorer, graders_used
 from rlvr.runtime import signals
 from rlvr.runtime.device import start
 from rlvr.runtime.files import write_json, write_jsonl
@@ -20,7 +20,7 @@ from rlvr.types import Metrics
 
 def run(config: EvalConfig, run: RunDirectory) -> None:
     """Measure, and write eval.json, a row of metrics and every rollout."""
-    device = start(config, run)
+    device = start(config, run, graders_used(config.reward))
     model, codec = load_model(config.model, config.prompt, device)
     metrics: Metrics = {}
     begin = time.perf_counter()

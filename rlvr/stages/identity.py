@@ -1,6 +1,6 @@
 """Which side is to blame when rollouts are not those of the policy that is trained."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from transformers import PreTrainedModel
 
@@ -10,10 +10,35 @@ from rlvr.models.pretrained import load_model
 from rlvr.policies import largest_gap, logprobs_of
 from rlvr.runtime.device import precision
 from rlvr.runtime.run_dir import RunDirectory, finished_checkpoints
+from rlvr.train.loop import Limit
+from rlvr.train.losses import LOGPROB_GAP
 from rlvr.types import Completion
 
 COMPARED = 32
 """Completions whose log-probabilities are computed again under other weights."""
+
+
+GAP_ALLOWED = {"float32": 1e-3, "bfloat16": 1.0}
+"""Largest gap (nats) between a token's log-probability when sampled and when trained, by precision: several times
+what rounding alone was seen to make (docs/decisions.md)."""
+
+
+def same_policy(
+    config: RlConfig,
+    run: RunDirectory,
+    model: PreTrainedModel,
+    pad_id: int,
+    newest: Callable[[], Sequence[Completion]],
+) -> Limit:
+    """The limit that stops a run whose rollouts came from another policy. newest: the last step's completions, as sampled."""
+    allowed = GAP_ALLOWED[config.train.dtype]
+    return Limit(
+        metric=LOGPROB_GAP,
+        value=allowed,
+        meaning="the log-probabilities recorded while sampling are not those of the model that is trained, so "
+        "the rollouts came from another policy",
+        diagnose=lambda step: which_side(config, run, model, pad_id, newest(), step=step, allowed=allowed),
+    )
 
 
 def which_side(

@@ -4,6 +4,7 @@ from rlvr.config import PretrainConfig, PromptConfig
 from rlvr.corpus import make_corpus
 from rlvr.models.scratch import build_model
 from rlvr.models.tokenizer import build_tokenizer, make_codec
+from rlvr.rewards import graders_used
 from rlvr.runtime.device import start
 from rlvr.runtime.run_dir import RunDirectory
 from rlvr.runtime.seeding import derive
@@ -12,7 +13,7 @@ from rlvr.stages.documents import fit_documents
 
 def run(config: PretrainConfig, run: RunDirectory) -> None:
     """Build tokenizer and model from the documents' text and a few dials, then fit the documents."""
-    device = start(config, run)
+    device = start(config, run, graders_used(config.reward))
     corpus = make_corpus(config.data, config.task, config.seed)
     tokenizer = build_tokenizer(config.tokenizer, corpus.texts(), config.model.max_positions)
     model = build_model(config.model, tokenizer, seed=derive(config.seed, "model"), device=device)

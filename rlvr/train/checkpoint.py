@@ -19,8 +19,10 @@ from rlvr.models.pretrained import restore_weights, save_model
 from rlvr.runtime.files import sync_folder, write_atomically, write_json
 from rlvr.runtime.metrics import Row
 from rlvr.runtime.run_dir import STATE, finished_checkpoints
+from rlvr.train.optim import Optimizer
 
-OPTIMIZER, LATEST, REPLACED = "optimizer.safetensors", "latest", ".tmp-old-"
+OPTIMIZER, SOURCE, COMPANION = "optimizer.safetensors", "source.safetensors", "companion.safetensors"
+LATEST, REPLACED = "latest", ".tmp-old-"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,21 +42,29 @@ class TrainState:
 
 @dataclass(frozen=True, kw_only=True)
 class Checkpoints:
-    """The checkpoints of one run."""
+    """The checkpoints of one run. companion: a module that is trained beside the model; saved in a file of its own."""
 
     folder: Path
     model: PreTrainedModel
     tokenizer: PreTrainedTokenizerBase
-    optimizer: torch.optim.Optimizer
+    optimizer: Optimizer
     keep: int
+    companion: torch.nn.Module | None = None
 
-    def save(self, state: TrainState) -> None:
-        """Write aside, sync, rename, then point ``latest`` at it and remove the oldest beyond ``keep``."""
+    def save(self, state: TrainState, tensors: dict[str, torch.Tensor] | None = None) -> None:
+        """Write aside, sync, rename, then point ``latest`` at it and remove the oldest beyond ``keep``.
+
+        tensors: the batch source's; a file of their own, if there are any.
+        """
         aside, final = self.folder / f".tmp-{_name(state.step)}", self.folder / _name(state.step)
         shutil.rmtree(aside, ignore_errors=True)
         aside.mkdir()
         save_model(self.model, self.tokenizer, aside)
         save_file(self._optimizer_tensors(), aside / OPTIMIZER)
+        if self.companion is not None:
+            save_file(_contiguous(self.companion.state_dict()), aside / COMPANION)
+        if tensors:
+            save_file(_contiguous(tensors), aside / SOURCE)
         write_json(aside / STATE, asdict(state))
         for file in aside.iterdir():
             _sync(file)
@@ -87,30 +97,50 @@ class Checkpoints:
         restore_weights(self.model, folder)
         try:
             self._load_optimizer(folder)
+            if self.companion is not None:
+                self.companion.load_state_dict(load_file(folder / COMPANION))
             return TrainState(**json.loads((folder / STATE).read_text(encoding="utf-8")))
         except (OSError, ValueError, TypeError, SafetensorError) as error:
             raise RlvrError(
                 str(folder), f"is a damaged checkpoint: {error}", remedy="remove it to go on from the one before"
             ) from error
 
+    def source_tensors(self, step: int) -> dict[str, torch.Tensor]:
+        """The batch source's tensors in the checkpoint of a step, on the model's device; none if it has none."""
+        file = self.folder / _name(step) / SOURCE
+        if not file.exists():
+            return {}
+        try:
+            return {name: tensor.to(self.model.device) for name, tensor in load_file(file).items()}
+        except (OSError, SafetensorError) as error:
+            raise RlvrError(str(file), f"is damaged: {error}", remedy="remove its folder") from error
+
     def _optimizer_tensors(self) -> dict[str, torch.Tensor]:
         """Every tensor of the optimizer's state as ``<parameter>.<key>``."""
-        names: dict[torch.Tensor, str] = {parameter: name for name, parameter in self.model.named_parameters()}
         return {
-            f"{names[parameter]}.{key}": value.contiguous()
-            for parameter, state in self.optimizer.state.items()
-            for key, value in state.items()
+            f"{name}.{key}": value.contiguous()
+            for name, parameter in self._parameters().items()
+            for key, value in self.optimizer.state_of(parameter).items()
             if isinstance(value, torch.Tensor)
         }
 
     def _load_optimizer(self, folder: Path) -> None:
         tensors = load_file(folder / OPTIMIZER)
-        parameters = dict(self.model.named_parameters())
+        parameters = self._parameters()
         for full_name, tensor in tensors.items():
             name, _, key = full_name.rpartition(".")
             if name not in parameters:
                 raise RlvrError(str(folder / OPTIMIZER), "is of another model", got=full_name)
-            self.optimizer.state[parameters[name]][key] = tensor.to(parameters[name].device)
+            self.optimizer.state_of(parameters[name])[key] = tensor.to(parameters[name].device)
+
+    def _parameters(self) -> dict[str, torch.nn.Parameter]:
+        """Every parameter by name; those of the companion begin with ``companion.``."""
+        beside = self.companion.named_parameters() if self.companion is not None else ()
+        return {**dict(self.model.named_parameters()), **{f"companion.{name}": value for name, value in beside}}
+
+
+def _contiguous(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    return {name: tensor.contiguous() for name, tensor in tensors.items()}
 
 
 def _name(step: int) -> str:

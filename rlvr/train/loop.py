@@ -22,7 +22,7 @@ from rlvr.runtime.run_dir import RunDirectory
 from rlvr.train.checkpoint import Checkpoints, TrainState
 from rlvr.train.losses import Loss
 from rlvr.train.measured import Measured
-from rlvr.train.optim import learning_rate, make_optimizer
+from rlvr.train.optim import Optimizer, learning_rate, make_optimizer
 from rlvr.types import Metrics, StepData, Update
 
 MAX_NONFINITE = 3
@@ -37,10 +37,17 @@ class BatchSource(Protocol):
         ...
 
     def state_dict(self) -> dict[str, Any]:
-        """All that ``next_step`` depends on beside the step and the model, as JSON."""
+        """All that ``next_step`` depends on beside the step, the model and the tensors, as JSON."""
         ...
 
     def load_state_dict(self, state: dict[str, Any]) -> None: ...
+
+    def tensors(self) -> dict[str, torch.Tensor]:
+        """The tensors that ``next_step`` depends on beside the model, as they are now. They must serve for the step that
+        was done last and for doing again one that was begun since."""
+        ...
+
+    def load_tensors(self, tensors: dict[str, torch.Tensor]) -> None: ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +64,7 @@ class Limit:
 class Fit:
     """What to train, on what, and what to say.
 
+    companion: a module that the loss trains beside the model, by the same optimizer; its gradient is clipped by itself.
     evaluate: metrics of the model after a step, none where no evaluation is due.
     describe: further metrics that follow from a step's row.
     limits: metrics that must not exceed a value; above it the run stops before the update.
@@ -72,6 +80,7 @@ class Fit:
     evaluate: Callable[[int], Metrics]
     describe: Callable[[Metrics], Metrics] = lambda row: row
     limits: tuple[Limit, ...] = ()
+    companion: torch.nn.Module | None = None
 
 
 def fit(job: Fit) -> None:
@@ -80,17 +89,19 @@ def fit(job: Fit) -> None:
     Raises TrainingStoppedError when going on would do harm, and StopRequestedError after a signal, once a checkpoint
     of the last whole update is saved.
     """
-    optimizer = make_optimizer(job.model, job.config)
+    optimizer = make_optimizer(job.model, job.config, job.companion)
     checkpoints = Checkpoints(
         folder=job.run.checkpoints,
         model=job.model,
         tokenizer=job.tokenizer,
         optimizer=optimizer,
         keep=job.config.keep_checkpoints,
+        companion=job.companion,
     )
     resumed = checkpoints.resume()
     if resumed is not None:
         job.source.load_state_dict(resumed.source)
+        job.source.load_tensors(checkpoints.source_tensors(resumed.step))
     state = saved = resumed or TrainState(step=0, source=job.source.state_dict())
     metrics = MetricsFile(job.run.metrics, state.step if state.row is None else state.step - 1)
     with signals.watched(), StepProgress(job.label, job.config.max_steps, state.step) as progress:
@@ -108,25 +119,25 @@ def fit(job: Fit) -> None:
                 state = replace(state, row=None)
                 due = state.step % job.config.save_every == 0 or state.step == job.config.max_steps
                 if due and not state.nonfinite:
-                    checkpoints.save(state)
+                    checkpoints.save(state, job.source.tensors())
                     saved = state
         except (StopRequestedError, RlvrError):
             if state is not saved or resumed is None:
-                checkpoints.save(state)
+                checkpoints.save(state, job.source.tensors())
             raise
         finally:
             metrics.close()
             notes.close()
 
 
-def _update(job: Fit, optimizer: torch.optim.Optimizer, state: TrainState) -> TrainState:
+def _update(job: Fit, optimizer: Optimizer, state: TrainState) -> TrainState:
     """One step: the updates on its data, one or several; the state after it, its metrics not yet written."""
     step = state.step + 1
     data = job.source.next_step(step)
     start = time.perf_counter()
     rate = learning_rate(job.config, step)
     for group in optimizer.param_groups:
-        group["lr"] = rate
+        group["lr"] = learning_rate(job.config, step, group["peak"])
     measured, skipped = Measured(), 0
     for number, update in enumerate(data.updates):
         # Once a step has changed the weights it is finished, so that a checkpoint never falls inside it.
@@ -153,15 +164,13 @@ def _update(job: Fit, optimizer: torch.optim.Optimizer, state: TrainState) -> Tr
     )
 
 
-def _gradient(
-    job: Fit, optimizer: torch.optim.Optimizer, update: Update, measured: Measured, *, interruptible: bool
-) -> float:
+def _gradient(job: Fit, optimizer: Optimizer, update: Update, measured: Measured, *, interruptible: bool) -> float:
     """Leave the clipped gradient of an update's loss in the model, add what was measured on the way; the gradient's norm.
 
     Sums over batches are divided once, by what is the same for every split into batches, so the split cannot change
     the gradient.
     """
-    optimizer.zero_grad(set_to_none=True)
+    optimizer.zero_grad()
     count = sum(int(batch.loss_mask.sum()) for batch in update.batches)
     divisor = count if update.divisor is None else update.divisor
     total = torch.zeros((), device=job.model.device)
@@ -177,6 +186,9 @@ def _gradient(
             sums[name] = sums[name] + value if name in sums else value
         measured.add_maxima(output.maxima)
     norm = torch.nn.utils.clip_grad_norm_(job.model.parameters(), job.config.max_grad_norm).item()
+    if job.companion is not None:
+        beside = torch.nn.utils.clip_grad_norm_(job.companion.parameters(), job.config.max_grad_norm).item()
+        norm = norm if math.isfinite(beside) else beside
     measured.add_update(loss=total.item() / divisor, norm=norm, count=count, sums=sums)
     return norm
 

@@ -7,6 +7,7 @@ import torch
 from transformers import PreTrainedModel
 
 from rlvr.config import AlgoConfig
+from rlvr.models.heads import ValueModel
 from rlvr.models.logprobs import token_logprobs
 from rlvr.types import Batch, LossOutput, Metrics
 
@@ -48,6 +49,17 @@ RATIOS: dict[str, Callable[[torch.Tensor, torch.Tensor, int], torch.Tensor]] = {
 }
 """Log-ratios of tokens (N,), their rows (N,) and the number of rows to the log-ratio that each token is weighted by (N,):
 its own, its row's sum, or its row's mean (GSPO, arXiv:2507.18071, equation 7)."""
+
+
+# ----------------------------------------------------------------------------------------- distance to a reference
+
+KL_ESTIMATORS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
+    "k1": lambda d: d,
+    "k2": lambda d: d.square() / 2,
+    "k3": lambda d: torch.exp(-d) - 1 + d,
+}
+"""The log-ratio d of policy to reference at tokens of the policy to estimates of KL(policy ‖ reference), one a token
+(Schulman 2020, http://joschu.net/blog/kl-approx.html). k1 and k3 are unbiased; k3 is never negative."""
 
 
 # ------------------------------------------------------------------------------------------------ policy gradients
@@ -106,26 +118,40 @@ LOSSES: dict[str, TokenLoss] = {
 }
 
 
-def policy_loss(algo: AlgoConfig, temperature: float) -> Loss:
+def policy_loss(algo: AlgoConfig, temperature: float, critic: ValueModel | None = None) -> Loss:
     """The loss of a batch of rollouts, as the configuration says.
 
-    temperature: the one that rollouts were sampled at. While the policy is still the one that sampled, the largest gap
+    temperature: the one that rollouts were sampled at. critic: a value model, which learns the batch's returns by squared
+    error; it shares no weights, so the policy's gradient is the same with and without it. While the policy is still the one that sampled, the largest gap
     between their log-probabilities is measured, which must be rounding; after that the ratios are.
     """
     token_loss, level = LOSSES[algo.loss], RATIOS[algo.ratio or "token"]
+    bonus, kl = algo.entropy_bonus, algo.kl if algo.kl is not None and algo.kl.where == "loss" else None
 
     def loss(model: PreTrainedModel, batch: Batch) -> LossOutput:
         assert batch.advantages is not None
         assert batch.old_logprobs is not None
-        logprobs, entropy = token_logprobs(model, batch, temperature)  # (N,) each
+        logprobs, entropy = token_logprobs(model, batch, temperature, entropy_gradient=bonus > 0)  # (N,) each
         rows = batch.loss_mask.nonzero()[:, 0]  # (N,)
         log_ratio = logprobs.detach() - batch.old_logprobs[batch.loss_mask]
         leveled = level(log_ratio, rows, len(batch.loss_mask)).clamp(-MAX_LOG_RATIO, MAX_LOG_RATIO)
         terms = Terms(logprobs=logprobs, advantages=batch.advantages[batch.loss_mask], ratio=leveled.exp())
         losses, held = token_loss(terms, algo)
+        sums = {"train/entropy": entropy.detach().sum()}
+        if bonus:
+            losses = losses - bonus * entropy
+        if batch.ref_logprobs is not None:
+            distance = logprobs - batch.ref_logprobs[batch.loss_mask]
+            sums["train/kl_ref"] = KL_ESTIMATORS["k3"](distance.detach()).sum()
+            if kl is not None:
+                losses = losses + kl.coefficient * KL_ESTIMATORS[kl.estimator](distance)
+        if critic is not None:
+            assert batch.returns is not None
+            errors = (critic(batch) - batch.returns[batch.loss_mask]).square() / 2
+            sums["train/value_loss"] = errors.detach().sum()
+            losses = losses + errors
         if batch.weights is not None:
             losses = losses * batch.weights[rows]
-        sums = {"train/entropy": entropy.sum()}
         if batch.on_policy:
             maxima = {LOGPROB_GAP: log_ratio.abs().max()}
         else:

@@ -4,10 +4,19 @@ from dataclasses import replace
 
 import pytest
 
-from rlvr.algo.advantages import ADVANTAGES, Context, group_mean, leave_one_out, positive, standardised
+from rlvr.algo.advantages import (
+    ADVANTAGES,
+    Context,
+    explained_variance,
+    generalised,
+    group_mean,
+    leave_one_out,
+    positive,
+    standardised,
+)
 from rlvr.algo.filters import chosen, has_variance
 from rlvr.algo.samples import divisor, split_groups, to_sample, to_samples
-from rlvr.config import PRESETS
+from rlvr.config import PRESETS, GaeConfig
 from rlvr.types import Completion, Group, Problem, Rollout, Sample, StopReason
 
 
@@ -98,6 +107,34 @@ def test_estimators_by_hand_on_two_groups_of_three(name: str, expected: list[lis
 def test_leave_one_out_is_the_group_mean_scaled() -> None:
     rewards = [0.3, 1.0, 0.0, 0.7]
     assert leave_one_out(rewards) == pytest.approx([4 / 3 * value for value in group_mean(rewards)])
+
+
+@pytest.mark.parametrize(
+    ("trace", "expected"),
+    [
+        # δ = (0 + 0.4 - 0.5, 0 + 0.8 - 0.4, 1 - 0.8) = (-0.1, 0.4, 0.2).
+        (0.0, [-0.1, 0.4, 0.2]),
+        (0.5, [-0.1 + 0.5 * 0.5, 0.4 + 0.5 * 0.2, 0.2]),
+        (1.0, [0.5, 0.6, 0.2]),  # the outcome minus each value
+    ],
+)
+def test_generalised_advantages_by_hand(trace: float, expected: list[float]) -> None:
+    found = generalised([0.0, 0.0, 1.0], [0.5, 0.4, 0.8], discount=1.0, trace=trace)
+    assert found == pytest.approx(expected)
+
+
+def test_a_discount_makes_later_rewards_worth_less() -> None:
+    assert generalised([0.0, 0.0, 1.0], [0.0] * 3, discount=0.5, trace=1.0) == [0.25, 0.5, 1.0]
+
+
+def test_gae_standardises_over_the_steps_tokens_and_keeps_the_returns_in_reward_units() -> None:
+    groups = [[replace(rollout(1.0), values=[0.5, 0.4, 0.8])], [replace(rollout(0.0), values=[0.5, 0.5, 0.5])]]
+    [[first], [second]] = ADVANTAGES["gae"](groups, Context(gae=GaeConfig(trace=1.0)))
+    assert first.returns == pytest.approx([1.0] * 3)
+    assert second.returns == pytest.approx([0.0] * 3)
+    raw = [0.5, 0.6, 0.2, -0.5, -0.5, -0.5]
+    assert [*(first.advantages or ()), *(second.advantages or ())] == pytest.approx(standardised(raw))
+    assert explained_variance([first, second]) == pytest.approx(1 - (1.4 / 6 - (-0.2 / 6) ** 2) / 0.25)
 
 
 def test_what_was_added_at_tokens_counts_as_reward() -> None:

@@ -1,23 +1,31 @@
 """The code grader: which text is the program, what tests are, and the verdict on honest programs, good and bad."""
 
+import fcntl
 import json
 import os
+import subprocess
 import sys
 import threading
-from importlib.util import find_spec
+import time
 from pathlib import Path
 
 import pytest
+from code_sandboxes import SANDBOXES, needs_bubblewrap, needs_wasm
 
 from rlvr.errors import MissingExtraError, RlvrError
-from rlvr.rewards.code import CodeGrader, FunctionTests, StdinTests, grade_code, parse_gold
+from rlvr.rewards.code import (
+    CodeGrader,
+    FunctionTests,
+    StdinTests,
+    grade_code,
+    parse_gold,
+    sandbox_name,
+    sandbox_warning,
+)
 from rlvr.rewards.code.answer import last_code_block
 from rlvr.rewards.code.gold import is_expected_output, is_expected_value
 from rlvr.rewards.verdict import Reason
 
-sandboxed = pytest.mark.skipif(
-    find_spec("wasmtime") is None or find_spec("componentize_py") is None, reason="needs the extra rlvr[code]"
-)
 ADD = '{"fn": "add", "cases": [[[1, 2], 3], [[-1, 1], 0], [[10, 5], 15]]}'
 SUM = '{"stdin_cases": [["1 2\\n", "3\\n"], ["10 5\\n", "15\\n"]]}'
 
@@ -26,13 +34,24 @@ def block(source: str) -> str:
     return f"So:\n```python\n{source}\n```\nDone."
 
 
-def reason(gold: str, source: str) -> Reason:
-    return grade_code(gold, block(source)).reason
+@pytest.fixture(scope="module", params=SANDBOXES)
+def grader(request: pytest.FixtureRequest) -> CodeGrader:
+    return CodeGrader(sandbox=request.param)
 
 
-def returns(expected: object, expression: str) -> Reason:
+def reason(grader: CodeGrader, gold: str, source: str) -> Reason:
+    return grader.grade(parse_gold(gold), block(source)).reason
+
+
+def returns(grader: CodeGrader, expected: object, expression: str) -> Reason:
     """The verdict on a function that returns an expression's value where a value is expected."""
-    return reason(json.dumps({"fn": "f", "cases": [[[], expected]]}), f"def f(): return {expression}")
+    return reason(grader, json.dumps({"fn": "f", "cases": [[[], expected]]}), f"def f(): return {expression}")
+
+
+def returns_of(grader: CodeGrader, source: str) -> object:
+    outcome = grader._sandbox.run(source, function="f")
+    assert outcome.status == "ran"
+    return outcome.value
 
 
 # Which text is the program.
@@ -130,7 +149,6 @@ def test_output_is_compared_without_the_spaces_at_line_ends() -> None:
 # Verdicts.
 
 
-@sandboxed
 @pytest.mark.parametrize(
     "source",
     [
@@ -152,13 +170,12 @@ def test_output_is_compared_without_the_spaces_at_line_ends() -> None:
         "# ünï ©ø∂é 💡\ndef add(a, b):\n    return a + b",
     ],
 )  # fmt: skip
-def test_a_right_function_earns_full_marks(source: str) -> None:
-    verdict = grade_code(ADD, block(source))
+def test_a_right_function_earns_full_marks(grader: CodeGrader, source: str) -> None:
+    verdict = grader.grade(parse_gold(ADD), block(source))
     assert (verdict.reward, verdict.reason) == (1.0, Reason.CORRECT)
     assert verdict.extracted == source
 
 
-@sandboxed
 @pytest.mark.parametrize(
     "source",
     [
@@ -172,11 +189,10 @@ def test_a_right_function_earns_full_marks(source: str) -> None:
         "if __name__ == '__main__':\n    t = threading.Thread(target=main)\n    t.start()\n    t.join()",
     ],
 )  # fmt: skip
-def test_a_right_program_earns_full_marks(source: str) -> None:
-    assert reason(SUM, source) is Reason.CORRECT
+def test_a_right_program_earns_full_marks(grader: CodeGrader, source: str) -> None:
+    assert reason(grader, SUM, source) is Reason.CORRECT
 
 
-@sandboxed
 @pytest.mark.parametrize(
     ("gold", "source", "expected"),
     [
@@ -204,22 +220,23 @@ def test_a_right_program_earns_full_marks(source: str) -> None:
         (SUM, "", Reason.WRONG),
     ],
 )
-def test_a_wrong_program_earns_nothing_and_the_reason_says_why(gold: str, source: str, expected: Reason) -> None:
-    verdict = grade_code(gold, block(source))
+def test_a_wrong_program_earns_nothing_and_the_reason_says_why(
+    grader: CodeGrader, gold: str, source: str, expected: Reason
+) -> None:
+    verdict = grader.grade(parse_gold(gold), block(source))
     assert (verdict.reward, verdict.reason) == (0.0, expected)
 
 
-@sandboxed
-def test_a_response_without_a_program_is_no_answer_and_a_long_one_is_not_read() -> None:
+def test_a_response_without_a_program_is_no_answer_and_a_long_one_is_not_read(grader: CodeGrader) -> None:
     source = "def add(a, b): return a + b"
-    assert grade_code(ADD, source).reason is Reason.NO_ANSWER
-    assert grade_code(ADD, "").reason is Reason.NO_ANSWER
-    assert grade_code(ADD, f"<think>{block(source)}").reason is Reason.NO_ANSWER
-    assert grade_code(ADD, block(source + "\n#" + "x" * 60_000)).reason is Reason.CORRECT
-    assert grade_code(ADD, block(source + "\n#" + "x" * 200_000)).reason is Reason.TOO_LONG
+    tests = parse_gold(ADD)
+    assert grader.grade(tests, source).reason is Reason.NO_ANSWER
+    assert grader.grade(tests, "").reason is Reason.NO_ANSWER
+    assert grader.grade(tests, f"<think>{block(source)}").reason is Reason.NO_ANSWER
+    assert grader.grade(tests, block(source + "\n#" + "x" * 60_000)).reason is Reason.CORRECT
+    assert grader.grade(tests, block(source + "\n#" + "x" * 200_000)).reason is Reason.TOO_LONG
 
 
-@sandboxed
 @pytest.mark.parametrize(
     ("expected", "expression"),
     [
@@ -235,11 +252,10 @@ def test_a_response_without_a_program_is_no_answer_and_a_long_one_is_not_read() 
         ({"a": {"b": 1}, "c": 2}, "{'c': 2, 'a': {'b': 1}}"),
     ],
 )
-def test_a_value_is_right_if_it_is_the_expected_one(expected: object, expression: str) -> None:
-    assert returns(expected, expression) is Reason.CORRECT
+def test_a_value_is_right_if_it_is_the_expected_one(grader: CodeGrader, expected: object, expression: str) -> None:
+    assert returns(grader, expected, expression) is Reason.CORRECT
 
 
-@sandboxed
 @pytest.mark.parametrize(
     ("expected", "expression"),
     [
@@ -263,11 +279,13 @@ def test_a_value_is_right_if_it_is_the_expected_one(expected: object, expression
         ({}, "[]"),
     ],
 )
-def test_a_value_that_only_looks_like_the_expected_one_is_wrong(expected: object, expression: str) -> None:
-    assert returns(expected, expression) in {Reason.WRONG, Reason.REFUSED}
+def test_a_value_that_only_looks_like_the_expected_one_is_wrong(
+    grader: CodeGrader, expected: object, expression: str
+) -> None:
+    assert returns(grader, expected, expression) in {Reason.WRONG, Reason.REFUSED}
 
 
-@sandboxed
+@needs_wasm
 def test_the_verdict_and_the_instructions_are_the_same_every_time_and_in_every_thread() -> None:
     source = "import random\ndef f(n): return [random.random() for _ in range(n)][-1:] + [hash('a'), id(f)]"
     sandbox = CodeGrader()._sandbox
@@ -285,7 +303,7 @@ def test_the_verdict_and_the_instructions_are_the_same_every_time_and_in_every_t
     assert outcomes[0].fuel > 0
 
 
-@sandboxed
+@needs_wasm
 def test_a_budget_holds() -> None:
     source = "def add(a, b):\n    x = [0] * 20_000_000\n    return a + b + x[a]"
     assert grade_code(ADD, block(source)).reason is Reason.CORRECT
@@ -296,7 +314,7 @@ def test_a_budget_holds() -> None:
             CodeGrader(**budget)
 
 
-@sandboxed
+@needs_wasm
 def test_our_own_failure_is_said_to_be_one(monkeypatch: pytest.MonkeyPatch) -> None:
     grader = CodeGrader()
     monkeypatch.setattr(grader._sandbox, "memory_bytes", 1 << 20)
@@ -307,15 +325,110 @@ def test_our_own_failure_is_said_to_be_one(monkeypatch: pytest.MonkeyPatch) -> N
 # Making one.
 
 
-def test_without_the_extra_the_grader_cannot_be_made(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "wasmtime", None)
-    for name in ("sandbox", "component"):
-        monkeypatch.delitem(sys.modules, f"rlvr.rewards.code.{name}", raising=False)
-    with pytest.raises(MissingExtraError, match=r"rlvr\[code\]"):
+def hide_packages(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("wasmtime", "componentize_py"):
+        monkeypatch.setitem(sys.modules, name, None)
+
+
+def test_without_a_sandbox_the_grader_cannot_be_made(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    hide_packages(monkeypatch)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    for attempt in (sandbox_name, sandbox_warning, lambda: CodeGrader(fuel=1)):
+        with pytest.raises(MissingExtraError, match=r"^the code grader: .*bubblewrap.*rlvr\[code\][^\n]*$"):
+            attempt()
+    with pytest.raises(MissingExtraError, match=r"no bwrap on PATH.*rlvr\[code\]"):
+        CodeGrader(fuel=1, sandbox="bubblewrap")
+    with pytest.raises(MissingExtraError, match=r"wasmtime.*rlvr\[code\]"):
+        CodeGrader(fuel=1, sandbox="wasm")
+
+
+def test_a_bubblewrap_that_does_not_work_is_no_sandbox(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    program = tmp_path / "bwrap"
+    program.write_text("#!/bin/sh\necho 'bwrap: No permissions to create new namespace' >&2\nexit 1\n")
+    program.chmod(0o755)
+    hide_packages(monkeypatch)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(MissingExtraError, match=r"bwrap: No permissions to create new namespace.*rlvr\[code\]"):
         CodeGrader(fuel=1)
 
 
-@sandboxed
+@needs_wasm
+def test_the_default_sandbox_needs_no_warning() -> None:
+    assert sandbox_name() == "wasm"
+    assert sandbox_warning() is None
+
+
+@needs_bubblewrap
+def test_without_the_extra_bubblewrap_is_used_and_said_to_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    hide_packages(monkeypatch)
+    assert sandbox_name() == "bubblewrap"
+    warning = sandbox_warning()
+    assert warning is not None
+    assert "bubblewrap" in warning
+    assert "rlvr[code]" in warning
+    assert "\n" not in warning
+    verdict = grade_code(ADD, block("def add(a, b): return a + b"), fuel=2)
+    assert (verdict.reward, verdict.reason) == (1.0, Reason.CORRECT)
+
+
+@needs_bubblewrap
+def test_bubblewraps_budgets_hold() -> None:
+    source = "def add(a, b):\n    x = [0] * 10_000_000\n    return a + b + x[a]"
+    for memory_bytes, expected in ((256 << 20, Reason.CORRECT), (16 << 20, Reason.TIMEOUT)):
+        grader = CodeGrader(memory_bytes=memory_bytes, sandbox="bubblewrap")
+        assert reason(grader, ADD, source) is expected
+
+
+def test_randomness_is_the_same_every_time(grader: CodeGrader) -> None:
+    source = (
+        "import random\ndef f():\n    numbers = [random.randrange(10**9)]\n    random.seed()\n"
+        "    return [*numbers, random.randrange(10**9), random.Random().randrange(10**9)]"
+    )
+    assert returns_of(grader, source) == returns_of(grader, source)
+
+
+# The cache of the WebAssembly sandbox.
+
+
+@needs_wasm
+def test_one_process_builds_at_a_time(tmp_path: Path) -> None:
+    from rlvr.rewards.code.component import _alone
+
+    with (tmp_path / ".lock").open("w") as other:
+        with _alone(tmp_path), pytest.raises(BlockingIOError):
+            fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+@needs_wasm
+def test_what_nobody_reads_again_leaves_the_cache(tmp_path: Path) -> None:
+    from rlvr.rewards.code.component import OLD_SECONDS, _tidy
+
+    names = ("sandbox-kept.bin", "sandbox-old.bin", "sandbox-new.bin", ".tmp-dead", ".lock", "other")
+    for name in names:
+        (tmp_path / name).touch()
+        if name != "sandbox-new.bin":
+            os.utime(tmp_path / name, (0, time.time() - OLD_SECONDS - 60))
+    _tidy(tmp_path / "sandbox-kept.bin")
+    assert {file.name for file in tmp_path.iterdir()} == {"sandbox-kept.bin", "sandbox-new.bin", ".lock", "other"}
+
+
+@needs_wasm
+@pytest.mark.slow
+def test_of_processes_that_start_at_once_one_builds(tmp_path: Path) -> None:
+    source = (
+        "from rlvr.rewards.code import component\nbuild, built = component._build, []\n"
+        "component._build = lambda engine: built.append(1) or build(engine)\n"
+        "component.load_component()\nprint(len(built))"
+    )
+    environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path)}
+    processes = [
+        subprocess.Popen([sys.executable, "-c", source], env=environment, stdout=subprocess.PIPE) for _ in range(2)
+    ]
+    assert sorted(process.communicate()[0] for process in processes) == [b"0\n", b"1\n"]
+
+
+@needs_wasm
 def test_a_cache_that_others_can_write_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     from rlvr.rewards.code.component import load_component
 
@@ -327,7 +440,7 @@ def test_a_cache_that_others_can_write_is_refused(monkeypatch: pytest.MonkeyPatc
         load_component.__wrapped__()
 
 
-@sandboxed
+@needs_wasm
 @pytest.mark.slow
 def test_the_sandbox_is_built_once_and_a_damaged_one_again(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     from rlvr.rewards.code.component import load_component
@@ -335,7 +448,7 @@ def test_the_sandbox_is_built_once_and_a_damaged_one_again(monkeypatch: pytest.M
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     component, engine = load_component.__wrapped__()
     assert component.type.imports(engine) == {}
-    (file,) = (tmp_path / "rlvr" / "code-sandbox").iterdir()
+    (file,) = (tmp_path / "rlvr" / "code-sandbox").glob("*.bin")
     assert os.stat(file.parent).st_mode & 0o777 == 0o700
     assert os.stat(file).st_mode & 0o777 == 0o600
     first = file.stat().st_mtime_ns
@@ -346,4 +459,4 @@ def test_the_sandbox_is_built_once_and_a_damaged_one_again(monkeypatch: pytest.M
     file.write_bytes(content)
     load_component.__wrapped__()
     assert file.read_bytes() != content
-    assert [path.name for path in file.parent.iterdir()] == [file.name]
+    assert {path.name for path in file.parent.iterdir()} == {".lock", file.name}

@@ -5,22 +5,19 @@ import json
 import os
 import threading
 from collections.abc import Iterator
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from code_sandboxes import SANDBOXES, needs_wasm
 
 from rlvr.rewards.code import CodeGrader, parse_gold
 from rlvr.rewards.verdict import Reason
 
-pytestmark = pytest.mark.skipif(
-    find_spec("wasmtime") is None or find_spec("componentize_py") is None, reason="needs the extra rlvr[code]"
-)
 ADD = parse_gold('{"fn": "add", "cases": [[[1, 2], 3], [[-1, 1], 0], [[10, 5], 15]]}')
 RIGHT = "def add(a, b): return a + b"
 ZERO = "\ndef add(a=0, b=0): return 0"
 FUEL = 3_000_000_000
-"""A tenth of the default: what never ends takes a quarter of a second."""
+"""A tenth of the default: what never ends takes a quarter of a second; one second of bubblewrap's."""
 
 # None of these adds; 3 tests expect 3, 0 and 15.
 FORGERIES = {
@@ -140,9 +137,9 @@ def _surroundings() -> tuple[object, ...]:
     return environment, os.getcwd(), threading.active_count(), json.loads, builtins.len
 
 
-@pytest.fixture(scope="module")
-def grader() -> CodeGrader:
-    return CodeGrader(fuel=FUEL)
+@pytest.fixture(scope="module", params=SANDBOXES)
+def grader(request: pytest.FixtureRequest) -> CodeGrader:
+    return CodeGrader(fuel=FUEL, sandbox=request.param)
 
 
 @pytest.fixture
@@ -181,6 +178,7 @@ def test_there_are_all_forgeries_and_families() -> None:
     assert [int(name.split()[0]) for name in PROBES] == list(range(1, 36))
 
 
+@pytest.mark.parametrize("grader", [pytest.param("wasm", marks=needs_wasm)], indirect=True)
 @pytest.mark.parametrize("family", ["1 exit at import", "13 endless loop", "15 memory", "18 floods", "20 nesting"])
 def test_a_hostile_program_gets_the_same_verdict_and_count_every_time(grader: CodeGrader, family: str) -> None:
     for source in PROBES[family]:
@@ -220,4 +218,7 @@ def test_a_deep_program_does_not_end_a_caller_with_a_small_stack(grader: CodeGra
         assert threading.stack_size() == 256 * 1024
     finally:
         threading.stack_size(before)
-    assert verdicts == [Reason.TIMEOUT, Reason.TIMEOUT, Reason.TIMEOUT, Reason.REFUSED]
+    # Python before 3.14, as bubblewrap may find it, refuses to read what is nested too deeply.
+    assert len(verdicts) == 4
+    assert set(verdicts[:3]) <= {Reason.TIMEOUT, Reason.MALFORMED}
+    assert verdicts[3] is Reason.REFUSED

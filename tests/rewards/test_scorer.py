@@ -183,6 +183,12 @@ def test_a_function_and_other_components_add_up(own: Path) -> None:
     assert RewardSum(RewardConfig.model_validate(table)).total(found) == 2.5
 
 
+def test_the_short_form_and_the_section_are_one() -> None:
+    short = {"file": "a.py", "function": "f", "seconds": 2.0, "own": {"on_error": "zero"}, "format": 0.1}
+    own = {"weight": 1.0, "file": "a.py", "function": "f", "seconds": 2.0, "on_error": "zero"}
+    assert RewardConfig.model_validate(short) == RewardConfig.model_validate({"own": own, "format": 0.1})
+
+
 # ------------------------------------------------------------------------------------------ abstention
 
 

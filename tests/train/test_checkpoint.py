@@ -22,6 +22,7 @@ OPTIMIZERS = {
     "adamw": TrainConfig(max_steps=9, learning_rate=0.01, weight_decay=0.1),
     "sgd with momentum": TrainConfig(max_steps=9, learning_rate=0.01, optimizer="sgd", momentum=0.9),
     "sgd": TrainConfig(max_steps=9, learning_rate=0.01, optimizer="sgd"),
+    "muon": TrainConfig(max_steps=9, learning_rate=0.01, optimizer="muon"),
 }
 
 

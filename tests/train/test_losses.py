@@ -268,3 +268,62 @@ def test_a_clipped_loss_at_ratio_one_has_the_gradient_of_reinforce():
     torch.testing.assert_close(
         gradient(policy_loss(algo(**CLIPPED), 1.0), batch), gradient(policy_gradient(1.0), batch)
     )
+
+
+# --------------------------------------------------------------------------------------------- reference and entropy
+
+
+PLAIN = {
+    "advantage": "reward", "drop_zero_variance": False, "loss": "policy_gradient", "aggregation": "token",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("estimator", "expected"),
+    # Ratios of policy to reference: 0.25 / 0.5, 0.5 / 0.25 and 0.8 / 0.8.
+    [
+        ("k1", math.log(0.5) + math.log(2)),
+        ("k2", math.log(2) ** 2),
+        ("k3", (2 - 1 - math.log(2)) + (0.5 - 1 + math.log(2))),
+    ],
+)
+def test_the_penalty_by_hand(estimator, expected):
+    reference = torch.tensor([[0, math.log(0.5), math.log(0.25)], [0, 0, math.log(0.8)]])
+    batch = batch_of(advantages=[[0, 0, 0], [0, 0, 0]], ref_logprobs=reference)
+    output = policy_loss(AlgoConfig(kl={"coefficient": 0.1, "estimator": estimator}, **PLAIN), 1.0)(Table(), batch)
+    assert output.loss_sum.item() == pytest.approx(0.1 * expected, abs=1e-6)
+    assert output.sums["train/kl_ref"].item() == pytest.approx(0.5)
+
+
+def test_a_penalty_in_the_reward_is_not_in_the_loss_and_is_measured():
+    reference = torch.tensor([[0, math.log(0.5), math.log(0.25)], [0, 0, math.log(0.8)]])
+    batch = batch_of(advantages=[[0, 0, 0], [0, 0, 0]], ref_logprobs=reference)
+    output = policy_loss(AlgoConfig(kl={"coefficient": 0.1, "where": "reward"}, **PLAIN), 1.0)(Table(), batch)
+    assert output.loss_sum.item() == 0
+    assert output.sums["train/kl_ref"].item() == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize("estimator", ["k1", "k2", "k3"])
+def test_gradients_of_penalty_and_bonus_are_those_of_finite_differences(estimator):
+    small, model = 1e-6, Table().double()
+    reference = torch.tensor([[0, math.log(0.5), math.log(0.25)], [0, 0, math.log(0.7)]])
+    batch = batch_of(advantages=[[0, 0.7, -0.3], [0, 0, 1.5]], ref_logprobs=reference, weights=torch.tensor([0.5, 1.0]))
+    loss = policy_loss(AlgoConfig(kl={"coefficient": 0.3, "estimator": estimator}, entropy_bonus=0.2, **PLAIN), 1.0)
+    loss(model, batch).loss_sum.backward()
+    for place in range(12):
+        values = []
+        for sign in (1, -1):
+            moved = Table().double()
+            with torch.no_grad():
+                moved.logits.view(-1)[place] += sign * small
+            values.append(loss(moved, batch).loss_sum.item())
+        assert model.logits.grad.view(-1)[place].item() == pytest.approx(
+            (values[0] - values[1]) / (2 * small), abs=1e-8
+        )
+
+
+def test_the_bonus_takes_entropy_from_the_loss():
+    batch = batch_of(advantages=[[0, 0, 0], [0, 0, 0]])
+    output = policy_loss(AlgoConfig(entropy_bonus=0.1, **PLAIN), 1.0)(Table(), batch)
+    assert output.loss_sum.item() == pytest.approx(-0.1 * (0.5623351 + 0.6931472 + 0.5004024))
+    assert not output.sums["train/entropy"].requires_grad

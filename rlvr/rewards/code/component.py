@@ -1,11 +1,15 @@
 """The sandbox's machine code: CPython and guest.py.txt as a WebAssembly component, built once and kept in a cache."""
 
+import fcntl
 import hashlib
 import os
 import platform
 import subprocess
 import sys
 import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -15,7 +19,8 @@ from wasmtime.component import Component
 
 from rlvr.errors import MissingExtraError, RlvrError
 
-GUEST = Path(__file__).with_name("guest.py.txt")
+GUESTS = {"guest.py": "guest.py.txt", "guest_wasm.py": "guest_wasm.py.txt"}
+"""What is built in: a module's file, and ours next to this one."""
 WIT = """
 package rlvr:sandbox;
 world sandbox { export run: func(request: string) -> string; }
@@ -25,6 +30,7 @@ BUILD_SECONDS = 600
 STACK_BYTES = 2 << 20
 """As much as wasmtime allows: some 1500 nested calls through C, as by lru_cache; calls of Python functions need none."""
 DIGEST_BYTES = 32
+OLD_SECONDS = 30 * 24 * 3600
 
 
 @cache
@@ -38,8 +44,12 @@ def load_component() -> tuple[Component, Engine]:
     file = _folder() / f"{_key()}.bin"
     component = _read(engine, file)
     if component is None:
-        component = _build(engine)
-        _write(file, bytes(component.serialize()))
+        with _alone(file.parent):
+            component = _read(engine, file)  # built by another process while this one waited
+            if component is None:
+                component = _build(engine)
+                _write(file, bytes(component.serialize()))
+                _tidy(file)
     return component, engine
 
 
@@ -58,8 +68,12 @@ def _key() -> str:
         versions = [version("componentize-py"), version("wasmtime")]
     except PackageNotFoundError:
         raise MissingExtraError("the code grader", "componentize-py", "code") from None
-    source = hashlib.sha256(GUEST.read_bytes() + WIT.encode()).hexdigest()
+    source = hashlib.sha256(b"".join(map(_source, GUESTS.values())) + WIT.encode()).hexdigest()
     return "-".join(["sandbox", *versions, platform.system(), platform.machine(), source[:16]])
+
+
+def _source(name: str) -> bytes:
+    return Path(__file__).with_name(name).read_bytes()
 
 
 def _folder() -> Path:
@@ -83,6 +97,29 @@ def _folder() -> Path:
     return folder
 
 
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Hold the cache's lock: of processes that start at once one builds, and the others wait. It ends with its holder."""
+    try:
+        lock = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise RlvrError(str(folder), f"cannot lock the code grader's cache: {error.strerror}") from None
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(lock)
+
+
+def _tidy(kept: Path) -> None:
+    """Remove what nobody reads again: other versions' old sandboxes, and, while locked, what a dead builder left."""
+    oldest = time.time() - OLD_SECONDS
+    for file in kept.parent.iterdir():
+        old = file.match("sandbox-*.bin") and file != kept and file.stat().st_mtime < oldest
+        if old or file.match(".tmp-*"):
+            file.unlink(missing_ok=True)
+
+
 def _read(engine: Engine, file: Path) -> Component | None:
     """The cached component; None if there is none, it is damaged, or it was compiled for another processor."""
     try:
@@ -99,7 +136,7 @@ def _read(engine: Engine, file: Path) -> Component | None:
 
 
 def _write(file: Path, code: bytes) -> None:
-    """Aside, then renamed: who builds at the same time replaces one whole file by another."""
+    """Aside, then renamed: who reads at the same time finds a whole file or none."""
     try:
         with tempfile.NamedTemporaryFile(dir=file.parent, prefix=".tmp-", delete=False) as aside:
             aside.write(hashlib.sha256(code).digest() + code)
@@ -117,8 +154,9 @@ def _build(engine: Engine) -> Component:
         wit.mkdir()
         source.mkdir()
         (wit / "sandbox.wit").write_text(WIT)
-        (source / "guest.py").write_bytes(GUEST.read_bytes())
-        what = ["-d", wit, "-w", "sandbox", "componentize", "--stub-wasi", "-p", source, "-o", wasm, "guest"]
+        for module, name in GUESTS.items():
+            (source / module).write_bytes(_source(name))
+        what = ["-d", wit, "-w", "sandbox", "componentize", "--stub-wasi", "-p", source, "-o", wasm, "guest_wasm"]
         # No environment: nothing of it can end up in the component, and the builder finds no packages to add.
         result = subprocess.run(
             [sys.executable, "-I", "-c", BUILD, *map(str, what)],

@@ -1,15 +1,10 @@
 """The verdict on a program: right only if it passes every test."""
 
-from functools import cache
-from typing import TYPE_CHECKING
-
-from rlvr.errors import MissingExtraError
 from rlvr.rewards.code.answer import last_code_block
 from rlvr.rewards.code.gold import FunctionTests, Tests, is_expected_output, is_expected_value, parse_gold
+from rlvr.rewards.code.outcome import Outcome, SandboxError
+from rlvr.rewards.code.sandbox import SandboxName, load_sandbox
 from rlvr.rewards.verdict import Reason, Verdict
-
-if TYPE_CHECKING:
-    from rlvr.rewards.code.sandbox import Outcome, Sandbox
 
 SOURCE_BYTES = 64 * 1024
 FUEL = 30_000_000_000
@@ -20,12 +15,20 @@ MEMORY_BYTES = 256 << 20
 class CodeGrader:
     """Grades programs by running them in a sandbox. The verdict is the same on every machine load and in any thread.
 
+    That is so with the sandbox of the extra, WebAssembly, which counts instructions. Without the extra, bubblewrap
+    takes its place where it is installed, and counts processor seconds: the same programs are right and wrong, but for
+    one at the very edge of its budget that can depend on the machine, and the Python is this machine's.
+
     Making one loads the sandbox, or builds it the first time, so that what is missing is found before the first
-    sample. Raises MissingExtraError without the extra; nothing is ever run outside a sandbox instead.
+    sample. Raises MissingExtraError if there is none; nothing is ever run outside a sandbox instead.
+
+    sandbox: None: the one that sandbox_name() says.
     """
 
-    def __init__(self, *, fuel: int = FUEL, memory_bytes: int = MEMORY_BYTES) -> None:
-        self._sandbox = _sandbox(fuel, memory_bytes)
+    def __init__(
+        self, *, fuel: int = FUEL, memory_bytes: int = MEMORY_BYTES, sandbox: SandboxName | None = None
+    ) -> None:
+        self._sandbox = load_sandbox(sandbox, fuel, memory_bytes)
 
     def grade(self, tests: Tests, response: str) -> Verdict:
         """1.0 if the response's last code block passes every test, else 0.0; the first failed test gives the reason.
@@ -45,8 +48,6 @@ class CodeGrader:
 
     def _try(self, tests: Tests, index: int, source: str) -> Reason:
         """The reason for which one test counts as it does."""
-        from rlvr.rewards.code.sandbox import SandboxError
-
         try:
             if isinstance(tests, FunctionTests):
                 arguments, value = tests.cases[index]
@@ -68,7 +69,7 @@ def grade_code(gold: str, response: str, *, fuel: int = FUEL, memory_bytes: int 
     return CodeGrader(fuel=fuel, memory_bytes=memory_bytes).grade(parse_gold(gold), response)
 
 
-def _reason(outcome: "Outcome", expected: bool) -> Reason:
+def _reason(outcome: Outcome, expected: bool) -> Reason:
     reasons = {
         "ran": Reason.CORRECT if expected else Reason.WRONG,
         "raised": Reason.WRONG,
@@ -78,14 +79,3 @@ def _reason(outcome: "Outcome", expected: bool) -> Reason:
         "memory": Reason.TIMEOUT,
     }
     return reasons[outcome.status]
-
-
-@cache
-def _sandbox(fuel: int, memory_bytes: int) -> "Sandbox":
-    try:
-        from rlvr.rewards.code.sandbox import Sandbox
-    except ModuleNotFoundError as error:
-        if error.name is None or error.name.partition(".")[0] != "wasmtime":
-            raise
-        raise MissingExtraError("the code grader", "wasmtime", "code") from None
-    return Sandbox(fuel=fuel, memory_bytes=memory_bytes)

@@ -1,124 +1,55 @@
-"""One program on one test, in a WebAssembly instance that has a processor, memory and nothing else."""
+"""Which sandbox runs the programs: WebAssembly, or bubblewrap where that is not installed, or none at all."""
 
-import json
-import threading
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from enum import StrEnum
-from typing import Any
+import shutil
+from functools import cache
+from importlib.util import find_spec
+from typing import Literal
 
-from wasmtime import Store, WasmtimeError
-from wasmtime.component import Linker
+from rlvr.errors import MissingExtraError
+from rlvr.rewards.code.outcome import Sandbox, SandboxError
 
-from rlvr.errors import RlvrError
-from rlvr.rewards.code.component import STACK_BYTES, load_component
-
-THREAD_STACK_BYTES = 4 * STACK_BYTES
-_stack_size = threading.Lock()
+SandboxName = Literal["wasm", "bubblewrap"]
+PACKAGES = ("componentize_py", "wasmtime")
 
 
-class Status(StrEnum):
-    """How a program's run ended."""
+def sandbox_name() -> SandboxName:
+    """The sandbox that grades code here: "wasm" with the extra, else "bubblewrap" with that program. For records.
 
-    RAN = "ran"
-    RAISED = "raised"
-    """It ended with an exception or an exit that says failure."""
-    MALFORMED = "malformed"
-    """It does not compile, or has no such function."""
-    REFUSED = "refused"
-    """What it gave back or printed is too large or not plain, or it called for what is not there."""
-    FUEL = "fuel"
-    MEMORY = "memory"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Outcome:
-    """What came of one run. value and printed are the program's word; fuel: how many instructions were counted."""
-
-    status: Status
-    value: object = None
-    printed: str = ""
-    fuel: int = 0
-
-
-class SandboxError(Exception):
-    """The sandbox itself failed, whatever the program was."""
-
-
-class Sandbox:
-    """Runs programs, each in a fresh instance. May be used by several threads.
-
-    fuel: instructions that one run may use, the same number in every run of the same program by the same component.
-    memory_bytes: how much memory it may use, of which the interpreter takes 22 MiB.
+    Raises MissingExtraError if there is neither: no program is ever run outside a sandbox.
     """
+    if all(find_spec(package) for package in PACKAGES):
+        return "wasm"
+    if shutil.which("bwrap"):
+        return "bubblewrap"
+    raise _missing("the program bubblewrap")
 
-    def __init__(self, *, fuel: int, memory_bytes: int) -> None:
-        self.fuel = fuel
-        self.memory_bytes = memory_bytes
-        self._component, self._engine = load_component()
-        self._linker = Linker(self._engine)
-        self._check()
 
-    def run(self, source: str, *, function: str | None = None, arguments: object = (), stdin: str = "") -> Outcome:
-        """Run a program, then call one of its functions, or with none named give it a text on standard input."""
-        # ASCII, so that a lone surrogate in the source reaches the compiler there and not the encoder here.
-        request = json.dumps({"source": source, "fn": function, "arguments": arguments, "stdin": stdin})
-        # A thread of its own: the caller's may have less stack than the program can use up, which would end us, not it.
-        with ThreadPoolExecutor(1) as thread:
-            with _stack_size:
-                before = threading.stack_size(THREAD_STACK_BYTES)
-                try:
-                    outcome = thread.submit(self._run, request)
-                except RuntimeError as error:
-                    raise SandboxError(str(error)) from error
-                finally:
-                    threading.stack_size(before)
-            return outcome.result()
+def sandbox_warning() -> str | None:
+    """What to tell the user about the sandbox before programs are run, in one line; None if it is the default one."""
+    if sandbox_name() == "wasm":
+        return None
+    return (
+        "the code grader uses its fallback, bubblewrap: budgets are processor seconds, so a verdict at the very edge "
+        "can depend on the machine; for the WebAssembly sandbox: pip install 'rlvr[code]'"
+    )
 
-    def _run(self, request: str) -> Outcome:
-        # Closed at once: an instance holds up to memory_bytes.
-        with Store(self._engine) as store:
-            store.set_fuel(self.fuel)
-            store.set_limits(memory_size=self.memory_bytes)
-            try:
-                run = self._linker.instantiate(store, self._component).get_func(store, "run")
-            except WasmtimeError as error:
-                raise SandboxError(f"no new sandbox: {error}") from error
-            assert run is not None
-            try:
-                reply = run(store, request)
-            except WasmtimeError as error:
-                return Outcome(status=_cause(store, error), fuel=self.fuel - store.get_fuel())
-            return _read(reply, self.fuel - store.get_fuel())
 
-    def _check(self) -> None:
-        """Raise RlvrError if not even an empty program runs."""
+@cache
+def load_sandbox(name: SandboxName | None, fuel: int, memory_bytes: int) -> Sandbox:
+    """The sandbox of this name, or the one that sandbox_name() says. Raises RlvrError if it cannot be used here."""
+    if (name or sandbox_name()) == "bubblewrap":
+        from rlvr.rewards.code.bubblewrap import BubblewrapSandbox
+
         try:
-            status = self.run("").status
+            return BubblewrapSandbox(fuel=fuel, memory_bytes=memory_bytes)
         except SandboxError as error:
-            raise RlvrError("the code grader", f"its sandbox does not start: {error}") from error
-        if status is not Status.RAN:
-            raise RlvrError("the code grader", "an empty program does not run", got=status, remedy="raise the budgets")
+            raise _missing(f"bubblewrap, which does not work here ({error})") from error
+    if not all(find_spec(package) for package in PACKAGES):
+        raise MissingExtraError("the code grader", "wasmtime", "code")
+    from rlvr.rewards.code.wasm import WasmSandbox
+
+    return WasmSandbox(fuel=fuel, memory_bytes=memory_bytes)
 
 
-def _cause(store: Store, error: WasmtimeError) -> Status:
-    """What stopped an instance: a budget, or a call for what is not there. Only the program differs from run to run."""
-    if store.get_fuel() == 0:
-        return Status.FUEL
-    return Status.MEMORY if "call stack exhausted" in str(error) else Status.REFUSED
-
-
-def _read(reply: str, fuel: int) -> Outcome:
-    """The reply's fields. The program may have rewritten who replies, so anything may stand there."""
-    try:
-        tree: Any = json.loads(reply)
-    except (ValueError, RecursionError):
-        return Outcome(status=Status.REFUSED, fuel=fuel)
-    match tree:
-        case {"status": "ran", "value": value}:
-            return Outcome(status=Status.RAN, value=value, fuel=fuel)
-        case {"status": "ran", "stdout": str(printed)}:
-            return Outcome(status=Status.RAN, printed=printed, fuel=fuel)
-        case {"status": "raised" | "malformed" | "memory" as status}:
-            return Outcome(status=Status(status), fuel=fuel)
-    return Outcome(status=Status.REFUSED, fuel=fuel)
+def _missing(other: str) -> MissingExtraError:
+    return MissingExtraError("the code grader", f"componentize-py with wasmtime, or else {other}", "code")
