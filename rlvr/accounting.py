@@ -92,38 +92,40 @@ def _by_mode(groups: Sequence[Group]) -> dict[str, tuple[float, float]]:
 # ------------------------------------------------------------------------------------------------ signal
 
 
-def signal_shares(groups: Sequence[Group], kept: Sequence[Group], *, drop_zero_variance: bool) -> Metrics:
+def signal_shares(groups: Sequence[Group], kept: Sequence[Group]) -> Metrics:
     """Of all sampled tokens the share that is trained, and where the rest went; the shares add up to 1.
 
-    groups: all, with advantages. kept: those to train on, with the tokens that are trained.
+    groups: all, with advantages. kept: those of their rollouts that are trained on, with the tokens that are.
     A token with an advantage of 0 is not trained: it has no gradient but that of a penalty on distance or of an entropy bonus.
-    zero_variance: its group's rollouts were all rewarded alike. zero_advantage: left out, or nothing to learn from, for another
-    reason. masked: of a part of the tokens that is not to be trained.
+    zero_variance: its group's rollouts were all rewarded alike. zero_advantage: there is nothing to learn from it for another
+    reason. masked: of a part of the tokens that is not to be trained. surplus: of a rollout beyond those that are wanted.
     """
-    tokens = sum(rollout.length for group in groups for rollout in group)
-    alike = sum(
-        rollout.length if drop_zero_variance else rollout.length - int(_counts(rollout).sum())
-        for group in groups
-        if not has_variance(group)
-        for rollout in group
-    )
-    trained = masked = 0
-    for rollout in chain.from_iterable(kept):
-        counts = _counts(rollout)
-        trains = counts if rollout.trained is None else counts & np.array(rollout.trained)
-        trained, masked = trained + int(trains.sum()), masked + int((counts & ~trains).sum())
-    row: Metrics = {"signal/trained": trained / tokens, "signal/zero_variance": alike / tokens}
-    if any(rollout.trained is not None for rollout in chain.from_iterable(kept)):
-        row["signal/masked"] = masked / tokens
-    row["signal/zero_advantage"] = (tokens - trained - alike - masked) / tokens
-    return row
+    counts = dict.fromkeys(("trained", "zero_variance", "masked", "surplus", "zero_advantage"), 0)
+    by_completion = {id(rollout.completion): rollout for rollout in chain.from_iterable(kept)}
+    for group in groups:
+        nothing = "zero_advantage" if has_variance(group) else "zero_variance"
+        for rollout in group:
+            found = by_completion.get(id(rollout.completion))
+            if found is None and nothing == "zero_variance":
+                counts[nothing] += rollout.length
+                continue
+            useful = _useful(found or rollout)
+            trains = np.full(len(useful), True) if found is None or found.trained is None else np.array(found.trained)
+            counts[nothing] += int((~useful).sum())
+            counts["surplus" if found is None else "trained"] += int((useful & trains).sum())
+            counts["masked"] += int((useful & ~trains).sum())
+    occurring = {"trained", "zero_variance", "zero_advantage"}
+    if any(rollout.trained is not None for rollout in by_completion.values()):
+        occurring.add("masked")
+    tokens = sum(counts.values())
+    return {f"signal/{name}": n / tokens for name, n in counts.items() if n or name in occurring}
 
 
-def _counts(rollout: Rollout) -> NDArray[np.bool_]:
+def _useful(rollout: Rollout) -> NDArray[np.bool_]:
     """Which tokens have an advantage that is not 0: (T,) bool."""
     assert rollout.advantages is not None
-    counts: NDArray[np.bool_] = np.abs(np.array(rollout.advantages)) > NOTHING
-    return counts
+    useful: NDArray[np.bool_] = np.abs(np.array(rollout.advantages)) > NOTHING
+    return useful
 
 
 def signal_after_updates(row: Metrics, *, clips: bool) -> Metrics:

@@ -122,8 +122,8 @@ MIXED = [rollout(length=4, reward=1.0, advantage=0.5), rollout(length=6, reward=
 ALIKE = [rollout(length=5, reward=1.0, advantage=0.0), rollout(length=5, reward=1.0, advantage=0.0)]
 
 
-def shares(groups, kept, *, drop=True):
-    row = signal_shares(groups, kept, drop_zero_variance=drop)
+def shares(groups, kept):
+    row = signal_shares(groups, kept)
     assert sum(row.values()) == pytest.approx(1.0)
     return {name.removeprefix("signal/"): pytest.approx(value) for name, value in row.items()}
 
@@ -133,14 +133,14 @@ def test_groups_rewarded_alike_are_half_of_the_tokens():
 
 
 def test_the_same_where_they_are_kept_with_an_advantage_of_zero():
-    assert shares([MIXED, ALIKE], [MIXED, ALIKE], drop=False)["zero_variance"] == 0.5
+    assert shares([MIXED, ALIKE], [MIXED, ALIKE])["zero_variance"] == 0.5
 
 
 def test_groups_rewarded_alike_train_where_they_have_an_advantage():
     """Without a baseline: 10 tokens of a group that is all right, and the 4 of the right rollout in the other."""
     right = [replace(each, advantages=[1.0] * 5) for each in ALIKE]
     mixed = [replace(MIXED[0], advantages=[1.0] * 4), replace(MIXED[1], advantages=[0.0] * 6)]
-    assert shares([mixed, right], [mixed, right], drop=False) == {
+    assert shares([mixed, right], [mixed, right]) == {
         "trained": 0.7,
         "zero_variance": 0.0,
         "zero_advantage": 0.3,
@@ -150,7 +150,7 @@ def test_groups_rewarded_alike_train_where_they_have_an_advantage():
 def test_what_is_not_imitated_has_no_advantage():
     groups = [[replace(MIXED[0], advantages=[1.0] * 4), replace(MIXED[1], advantages=[0.0] * 6)]]
     kept = chosen(groups, drop_zero_variance=False, imitate=True)
-    assert shares(groups, kept, drop=False) == {"trained": 0.4, "zero_variance": 0.0, "zero_advantage": 0.6}
+    assert shares(groups, kept) == {"trained": 0.4, "zero_variance": 0.0, "zero_advantage": 0.6}
 
 
 def test_masked_tokens_are_a_share_of_their_own():
@@ -159,6 +159,16 @@ def test_masked_tokens_are_a_share_of_their_own():
         "trained": 0.05,
         "masked": 0.45,
         "zero_variance": 0.5,
+        "zero_advantage": 0.0,
+    }
+
+
+def test_groups_beyond_those_that_are_wanted_are_a_surplus():
+    more = [replace(each, completion=replace(each.completion)) for each in MIXED]
+    assert shares([MIXED, ALIKE, more], [MIXED]) == {
+        "trained": 10 / 30,
+        "zero_variance": 10 / 30,
+        "surplus": 10 / 30,
         "zero_advantage": 0.0,
     }
 

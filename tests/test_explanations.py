@@ -99,6 +99,7 @@ PROVOKED: dict[str, Any] = {
     },
 }
 
+
 def tree_of(world: World, **changes: object) -> dict[str, Any]:
     tree = yaml.safe_load(world.configs["rl"].read_text())
     del tree["eval"]

@@ -63,7 +63,6 @@ class Rollouts:
         begin = time.perf_counter()
         written, row = self._sample(problems, step, lag)
         sampled = time.perf_counter()
-        self.newest = [each.completion for group in written for each in group]
         groups = self._collector.score(problems, written, step=step)
         scored = time.perf_counter()
         groups = self._estimate(self._with_values(self._with_reference(groups)))
@@ -73,6 +72,7 @@ class Rollouts:
         if step % rollout.save_every == 0 or step in (1, train.max_steps):
             write_jsonl(self._run.rollouts(step), (to_json(attempt) for group in groups for attempt in group))
         self._lengths = with_new_modes(self._lengths, groups)
+        self.newest = [attempt.completion for group in groups for attempt in group]
         row |= self._describe(groups, kept)
         row["time/rollout_seconds"], row["time/reward_seconds"] = sampled - begin, scored - sampled
         return StepData(updates=self._updates(kept, on_policy=lag == 0), metrics=row)
@@ -145,7 +145,7 @@ class Rollouts:
         rollouts = [rollout for group in groups for rollout in group]
         row["rollout/zero_variance_fraction"] = sum(not has_variance(group) for group in groups) / len(groups)
         row |= rollout_accounts(groups) | length_change(self._lengths, groups)
-        row |= signal_shares(groups, kept, drop_zero_variance=self._config.algo.drop_zero_variance)
+        row |= signal_shares(groups, kept)
         if any(rollout.shaping is not None for rollout in rollouts):
             row["reward/shaping"] = sum(each.shaped_reward - each.reward for each in rollouts) / len(rollouts)
         if self._critic is not None:
