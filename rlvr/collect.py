@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from transformers import PreTrainedModel
 
+from rlvr.algo.filters import has_variance
 from rlvr.config import RewardConfig, SamplingConfig, TaskConfig
 from rlvr.errors import RlvrError
 from rlvr.models.tokenizer import Codec
@@ -89,17 +90,18 @@ class Collector:
         written: list[list[Written]] = [[] for _ in problems]
 
         def finished(index: int, completions: Sequence[Completion]) -> None:
-            written[index] = [self._submit(problems[index], completion) for completion in completions]
+            written[index] = [self.submit(problems[index], completion) for completion in completions]
 
         self.engine.generate(requests, sampling, finished)
         return written
 
-    def _submit(self, problem: Problem, completion: Completion) -> Written:
+    def submit(self, problem: Problem, completion: Completion) -> Written:
+        """Begin to score a completion of a problem."""
         text = self.codec.text(completion.token_ids)
         attempt = Attempt(
             gold=problem.answer,
             response=text,
-            answer=self.task.final_answer(text),
+            answer=self.task.final_answer(problem, text),
             length=len(completion.token_ids),
             question=problem.question,
             metadata=problem.metadata,
@@ -121,7 +123,7 @@ class Collector:
 
     def _rollout(self, problem: Problem, written: Written, noise_seed: int) -> Rollout:
         verdicts = _wait(written.verdicts)
-        mode, correct = self.task.mode_of(written.text), self.reward.correct(verdicts)
+        mode, correct = self.task.mode_of(problem, written.text), self.reward.correct(verdicts)
         oracle = self.reward.total(verdicts)
         if self.reward.noise is not None:
             verdicts = with_noise(verdicts, self.reward.noise, correct=correct, mode=mode, seed=noise_seed)
@@ -199,6 +201,22 @@ def rollout_metrics(groups: Sequence[Group]) -> Metrics:
         known = [rollout.advantage for rollout in of_mode if rollout.advantage is not None]
         if known:
             row[f"mode/{mode}/advantage"] = sum(known) / len(known)
+    return row
+
+
+def task_metrics(groups: Sequence[Group], task: str) -> Metrics:
+    """``task/<name>/…`` for each member of a mixture: what ``rollout_metrics`` says, accuracy and zero variance.
+
+    task: the name of the whole, under which there is nothing more to say.
+    """
+    row: Metrics = {}
+    for name in sorted({group[0].problem.task for group in groups} - {task}):
+        own = [group for group in groups if group[0].problem.task == name]
+        rollouts = [rollout for group in own for rollout in group]
+        of_task = rollout_metrics(own)
+        of_task["accuracy"] = sum(rollout.correct for rollout in rollouts) / len(rollouts)
+        of_task["rollout/zero_variance_fraction"] = sum(not has_variance(group) for group in own) / len(own)
+        row |= {f"task/{name}/{key}": value for key, value in of_task.items()}
     return row
 
 

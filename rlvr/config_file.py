@@ -265,6 +265,11 @@ def _locate(
     current: Any = model
     known: list[str] = []
     for part in loc:
+        if get_origin(current) is dict:
+            location.append(part)
+            current = get_args(current)[1]
+            known = []
+            continue
         members = _models(current)
         tagged = [m for m in members if len(members) > 1 and part in get_args(m.model_fields["name"].annotation)]
         if tagged:
@@ -282,6 +287,6 @@ def _models(annotation: Any) -> list[type[BaseModel]]:
     """The sections that an annotation may hold."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return [annotation]
-    if get_origin(annotation) in (Union, UnionType, list) or hasattr(annotation, "__metadata__"):
+    if get_origin(annotation) in (Union, UnionType, list, dict) or hasattr(annotation, "__metadata__"):
         return [model for argument in get_args(annotation) for model in _models(argument)]
     return []

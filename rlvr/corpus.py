@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from rlvr.config import DataConfig, DocumentStageConfig, EvalConfig, Mixture, RlConfig, StageConfig, TaskConfig
+from rlvr.curriculum import make_source
 from rlvr.data.documents import DocumentSource, mix
 from rlvr.data.text import TEXT_MODE, TextFile
 from rlvr.errors import RlvrError, did_you_mean
@@ -97,7 +98,7 @@ def draw_rows(config: StageConfig, split: Split, count: int) -> list[dict[str, o
     """The first ``count`` documents (pretrain, sft) or problems (rl, eval) of a configuration, as JSON rows.
 
     Each has question and answer, so that what a task draws can be read again by the task ``problems``; a document of
-    plain text has an empty question.
+    plain text has an empty question. Of a file no line comes twice; what RL trains on is what it draws before it has learnt.
     """
     if isinstance(config, DocumentStageConfig):
         document = make_corpus(config.data, config.task, config.seed).document
@@ -109,7 +110,12 @@ def draw_rows(config: StageConfig, split: Split, count: int) -> list[dict[str, o
     if config.task is None:
         raise RlvrError("task", "is missing: there are no problems to draw", remedy="set task")
     task = make_task(config.task, config.seed)
-    problems = [task.problem(split, index) for index in range(available(task, split, count))]
+    wanted = available(task, split, count)
+    if isinstance(config, RlConfig) and split == "train":
+        drawn = make_source(config).next(1, wanted)
+        problems = list({(p.task, p.metadata.get("line", p.index)): p for p in reversed(drawn)}.values())[::-1]
+    else:
+        problems = [task.problem(split, index) for index in range(wanted)]
     return [
         {**p.metadata, "question": p.question, "answer": p.answer, "task": p.task, "split": p.split, "index": p.index}
         for p in problems

@@ -58,7 +58,11 @@ def evaluate(
         sampled += collector.collect(chosen, group_size=samples, purpose="eval", step=step)
         greedy += collector.collect_greedy(chosen)
         progress(len(sampled))
-    return Evaluation(metrics=accuracy_metrics(collector.task.name, sampled, greedy), sampled=sampled, greedy=greedy)
+    metrics = accuracy_metrics(collector.task.name, sampled, greedy)
+    for name in sorted({group[0].problem.task for group in sampled} - {collector.task.name}):
+        own = [[group for group in groups if group[0].problem.task == name] for groups in (sampled, greedy)]
+        metrics |= accuracy_metrics(name, *own)
+    return Evaluation(metrics=metrics, sampled=sampled, greedy=greedy)
 
 
 def scheduled(

@@ -37,7 +37,7 @@ def to_attempt(task: Task, problem: Problem, response: str) -> Attempt:
     return Attempt(
         gold=problem.answer,
         response=response,
-        answer=task.final_answer(response) or "",
+        answer=task.final_answer(problem, response) or "",
         length=1,
         question=problem.question,
         metadata=problem.metadata,

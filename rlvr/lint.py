@@ -18,6 +18,7 @@ from rlvr.config import (
     EvalSection,
     FinalEvalSection,
     LengthConfig,
+    MixtureConfig,
     ModsumConfig,
     OwnConfig,
     PretrainConfig,
@@ -25,6 +26,7 @@ from rlvr.config import (
     RlConfig,
     SamplingConfig,
     SftConfig,
+    SingleTaskConfig,
     StageConfig,
     TaskConfig,
     TrainConfig,
@@ -33,12 +35,12 @@ from rlvr.errors import RlvrError
 from rlvr.gold import has_gold_response, to_attempt
 from rlvr.models.counting import TokenCount, counted_by
 from rlvr.models.location import locate
-from rlvr.rewards import RewardSum
+from rlvr.rewards import Attempt, RewardSum
 from rlvr.rewards.code import sandbox_warning
 from rlvr.rewards.components import Components
 from rlvr.runtime.seeding import generator
 from rlvr.statistics import wilson
-from rlvr.tasks import make_task
+from rlvr.tasks import make_members, make_task
 from rlvr.tasks.task import Task, available
 from rlvr.types import Problem, Split
 
@@ -109,18 +111,33 @@ class Facts:
     def problems(self) -> list[Problem]:
         """The first problems of the split."""
         assert self.task is not None
-        return [self.task.problem(self.split, i) for i in range(available(self.task, self.split, LOOKED_AT))]
+        return _first_problems(self.task, self.split)
 
-    def worked_answers(self) -> Iterator[tuple[str, Problem, str]]:
-        """Mode, problem and a demonstrator's response, for those problems that have one."""
-        if self.task is None or self.answers is None:
+    def worked_answers(self) -> Iterator[tuple[str, Attempt, str]]:
+        """The mode, with its task's name in a mixture, of a demonstrator's response, that as an attempt, and its text."""
+        if self.answers is None:
             return
-        reward = RewardSum(self.answers[1])
-        for mode in self.task.modes:
-            for problem in self.problems():
-                if has_gold_response(problem, reward):
-                    rng = generator(self.config.seed, "lint", mode, problem.index)
-                    yield mode, problem, self.task.respond(problem, mode, rng)
+        reward, config = RewardSum(self.answers[1]), self.config
+        members = make_members(config.task, config.seed)  # type: ignore[attr-defined]
+        for name, task in members.items():
+            for mode in task.modes:
+                for problem in _first_problems(task, self.split):
+                    if has_gold_response(problem, reward):
+                        text = task.respond(problem, mode, generator(config.seed, "lint", mode, problem.index))
+                        yield mode if len(members) == 1 else f"{name}/{mode}", to_attempt(task, problem, text), text
+
+
+def _first_problems(task: Task, split: Split) -> list[Problem]:
+    return [task.problem(split, index) for index in range(available(task, split, LOOKED_AT))]
+
+
+def single_tasks(task: TaskConfig | None) -> dict[str, SingleTaskConfig]:
+    """The tasks that a ``task`` section names, by the key that each stands at."""
+    if task is None:
+        return {}
+    if isinstance(task, MixtureConfig):
+        return {f"task.tasks.{name}.task": member.task for name, member in task.tasks.items()}
+    return {"task": task}
 
 
 def lint(config: StageConfig, parameters: int | None) -> list[str]:
@@ -137,12 +154,14 @@ def _task_warnings(facts: Facts) -> Iterator[str]:
 
 
 def _dials_without_demonstrator(facts: Facts) -> Iterator[str]:
-    task: TaskConfig | None = getattr(facts.config, "task", None)
-    if not isinstance(task, ModsumConfig) or isinstance(facts.config, DocumentStageConfig):
+    config = facts.config
+    oracle = isinstance(config, RlConfig) and config.algo.credit == "oracle"
+    if isinstance(config, DocumentStageConfig) or getattr(config, "data", None) is not None or oracle:
         return
-    for dial in ("error_rate", "distractors"):
-        if getattr(task, dial) and getattr(facts.config, "data", None) is None:
-            yield f"task.{dial} has no effect here: no demonstrator writes anything"
+    for where, single in single_tasks(getattr(config, "task", None)).items():
+        for dial in ("error_rate", "distractors"):
+            if isinstance(single, ModsumConfig) and getattr(single, dial):
+                yield f"{where}.{dial} has no effect here: no demonstrator writes anything"
 
 
 def _worked_answers_that_do_not_fit(facts: Facts) -> Iterator[str]:
@@ -176,17 +195,17 @@ def _worked_answers_that_do_not_fit(facts: Facts) -> Iterator[str]:
 
 
 def _what_no_mode_earns(facts: Facts) -> Iterator[str]:
-    if facts.answers is None or facts.task is None:
+    if facts.answers is None:
         return
     reward = facts.answers[1].model_copy(update={"own": None})  # which must not run in this process
     here = [name for name, component in reward.components() if _grades_at_once(name, component)]
     if not here:
         return
-    components, task = Components(reward), facts.task
+    components = Components(reward)
     best: dict[tuple[str, str], float] = {}
-    for mode, problem, text in facts.worked_answers():
+    for mode, attempt, _ in facts.worked_answers():
         for name in here:
-            verdict = components.verdict(name, to_attempt(task, problem, text))
+            verdict = components.verdict(name, attempt)
             if verdict is not None:
                 best[name, mode] = max(best.get((name, mode), 0.0), verdict.reward)
     for name in here:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -11,22 +12,28 @@ from rlvr.config import (
     DataConfig,
     DocumentStageConfig,
     EvalConfig,
+    MixtureConfig,
     NoiseConfig,
     OwnConfig,
     PretrainConfig,
+    RewardConfig,
     RlConfig,
     SftConfig,
     StageConfig,
+    TaskConfig,
     TokenizerConfig,
     TrainConfig,
 )
 from rlvr.corpus import Corpus, make_corpus
+from rlvr.curriculum import level_tasks, make_source
 from rlvr.errors import RlvrError
-from rlvr.gold import check_gold
-from rlvr.lint import lint
-from rlvr.models.location import count_parameters, locate
+from rlvr.gold import CHECKED, check_gold, name_of
+from rlvr.lint import lint, single_tasks
+from rlvr.models.limits import Limits, read_limits
+from rlvr.models.location import count_parameters, locate, vocabulary_in
 from rlvr.models.vocabulary import THINK, parameter_count, vocabulary, vocabulary_size
-from rlvr.tasks import make_task
+from rlvr.recorded import recorded_files
+from rlvr.tasks import make_members, make_task
 from rlvr.tasks.task import Task, available
 from rlvr.types import Split
 
@@ -65,7 +72,7 @@ def plan(config: StageConfig, *, starting: bool) -> Plan:
 
 def inputs(config: StageConfig) -> dict[str, str]:
     """The SHA-256 of every file that the run learns or starts from, by path."""
-    paths = [getattr(config.task, "path", None)] if hasattr(config, "task") else []
+    paths = [getattr(task, "path", None) for task in single_tasks(getattr(config, "task", None)).values()]
     data: DataConfig | None = getattr(config, "data", None)
     for source in (data.sources or []) if data is not None else []:
         paths += [source.text, getattr(source.task, "path", None)]
@@ -74,11 +81,15 @@ def inputs(config: StageConfig) -> dict[str, str]:
         paths.append(own.file)
     files = [Path(path) for path in paths if path is not None]
     model = getattr(config, "model", None)
-    location = locate(model) if isinstance(model, str) else None
-    if location is not None and location.kind == "directory":
-        files += sorted(Path(location.path).glob("model*.safetensors"))
-    elif location is not None and location.file is not None:
-        files.append(Path(location.path) / location.file)
+    teacher = None
+    if isinstance(config, RlConfig):
+        teacher = config.algo.teacher
+        files += recorded_files(config.algo.offline) if config.algo.offline is not None else []
+    for location in (locate(name) for name in (model, teacher) if isinstance(name, str)):
+        if location is not None and location.kind == "directory":
+            files += sorted(Path(location.path).glob("model*.safetensors"))
+        elif location is not None and location.file is not None:
+            files.append(Path(location.path) / location.file)
     return {str(file): _sha256(file) for file in files}
 
 
@@ -119,9 +130,7 @@ def _check_documents(config: DocumentStageConfig) -> Corpus:
         if config.eval is not None:
             document("test", 0)
     if config.eval is not None and config.task is not None:
-        task = make_task(config.task, config.seed)
-        task.problem("test", 0)
-        check_gold(task, config.reward, ("test",))
+        _check_task(config.task, config.reward, ("test",), config.seed)
     return corpus
 
 
@@ -163,21 +172,90 @@ def _check_vocabulary(tokenizer: TokenizerConfig, corpus: Corpus) -> None:
 
 
 def _plan_rl(config: RlConfig, starting: bool) -> Plan:
-    task = make_task(config.task, config.seed)
     splits: tuple[Split, ...] = ("train",) if config.eval is None else ("train", "test")
-    for split in splits:
-        task.problem(split, 0)
-    _check_noise(config.reward.noise, task)
-    check_gold(task, config.reward, splits)
+    _check_noise(config.reward.noise, make_task(config.task, config.seed))
+    _check_task(config.task, config.reward, splits, config.seed)
+    limits = read_limits(locate(config.model))
+    for level in level_tasks(config):
+        check_gold(level, config.reward, ("train",))
+        if limits is not None:
+            _check_limits(level, limits, config.rollout.max_new_tokens)
     rollouts = config.rollout.problems_per_step * config.rollout.group_size
     tokens = {"rollout (at most)": config.train.max_steps * rollouts * config.rollout.max_new_tokens}
+    if config.algo.offline is not None:
+        recorded_files(config.algo.offline)
+        tokens = {}
     made = _with_model(config.model, config.train, tokens, starting)
+    teacher = config.algo.teacher
+    taught = _with_model(teacher, None, {}, starting, key="algo.teacher") if teacher is not None else None
+    if teacher is not None and taught is not None:
+        made.warnings.extend(taught.warnings)
+        _check_same_vocabulary(config.model, teacher)
+    made.warnings.extend(_few_selected(config))
     if made.parameters is None or made.memory_bytes is None:
         return made
     # Copies of the weights: those that rollouts are sampled from, with the newest, and the reference.
     copies = (config.algo.staleness + 1 if config.algo.staleness else 0) + int(config.algo.kl is not None)
     each = BYTES * copies + (_bytes_each(config.train) if config.algo.advantage == "gae" else 0)  # the value model's
-    return replace(made, memory_bytes=made.memory_bytes + each * made.parameters)
+    beside = taught.memory_bytes or 0 if taught is not None else 0
+    return replace(made, memory_bytes=made.memory_bytes + each * made.parameters + beside)
+
+
+def _check_same_vocabulary(model: str, teacher: str) -> None:
+    """RlvrError if it can be seen without loading them that a teacher's tokens are not the model's."""
+    found = [vocabulary_in(location) for location in (locate(model), locate(teacher)) if location is not None]
+    if len(found) == 2 and None not in found and found[0] != found[1]:
+        raise RlvrError(
+            "algo.teacher",
+            "has another tokenizer than the model",
+            got=teacher,
+            remedy="choose a teacher of the same family",
+        )
+
+
+def _few_selected(config: RlConfig) -> list[str]:
+    """Selections that hold fewer problems than their share of a step."""
+    members = config.task.tasks if isinstance(config.task, MixtureConfig) else {}
+    weights = {f"task/{name}/": member.weight for name, member in members.items()} or {"": 1.0}
+    metrics, found = make_source(config).metrics(), []
+    for prefix, weight in weights.items():
+        active = metrics.get(f"{prefix}problems/active")
+        needed = math.ceil(config.rollout.problems_per_step * weight / sum(weights.values()))
+        if active is not None and active < needed:
+            where = "" if not prefix else f" of {prefix.split('/')[1]}"
+            found.append(
+                f"{active:.0f} problems{where} are selected, and a step needs {needed}: some are visited more than once in it"
+            )
+    return found
+
+
+def _check_task(task: TaskConfig, reward: RewardConfig, splits: tuple[Split, ...], seed: int) -> None:
+    """Every task of a section has problems in these splits, and the reward pays their gold answers."""
+    for member in make_members(task, seed).values():
+        for split in splits:
+            member.problem(split, 0)
+        check_gold(member, reward, splits)
+
+
+def _check_limits(level: Task, limits: Limits, max_new_tokens: int) -> None:
+    """RlvrError if the model cannot read a level's problems, or its tokenizer cannot write their answers."""
+    for index in range(CHECKED):
+        problem = level.problem("train", index)
+        length = limits.length(problem.question)
+        if limits.positions is not None and length + max_new_tokens > limits.positions:
+            raise RlvrError(
+                "curriculum.values",
+                f"{name_of(problem)} has {length} tokens, and the model has {limits.positions} positions for it and "
+                f"rollout.max_new_tokens {max_new_tokens}",
+                remedy="leave out the hardest levels, or lower rollout.max_new_tokens",
+            )
+        word = limits.unknown_word(f"{problem.question} {level.gold_response(problem)}")
+        if word is not None:
+            raise RlvrError(
+                "curriculum.values",
+                f"the model's tokenizer does not know {word!r} of {name_of(problem)}",
+                remedy="leave out that level, or train a model whose documents have it",
+            )
 
 
 def _check_noise(noise: NoiseConfig | None, task: Task) -> None:
@@ -194,8 +272,7 @@ def _plan_eval(config: EvalConfig, starting: bool) -> Plan:
     if config.task is None:
         return _with_model(config.model, None, {}, starting)
     task = make_task(config.task, config.seed)
-    task.problem(config.eval.split, 0)
-    check_gold(task, config.reward, (config.eval.split,))
+    _check_task(config.task, config.reward, (config.eval.split,), config.seed)
     problems = available(task, config.eval.split, config.eval.problems)
     tokens = {"rollout (at most)": problems * (config.eval.samples + 1) * config.rollout.max_new_tokens}
     plan = _with_model(config.model, None, tokens, starting)
@@ -204,14 +281,16 @@ def _plan_eval(config: EvalConfig, starting: bool) -> Plan:
     return plan
 
 
-def _with_model(model: str, train: TrainConfig | None, tokens: dict[str, int], starting: bool) -> Plan:
+def _with_model(
+    model: str, train: TrainConfig | None, tokens: dict[str, int], starting: bool, key: str = "model"
+) -> Plan:
     location = locate(model)
     if location is None:
         if starting:
             raise RlvrError(
-                "model", "no such file or directory", got=model, remedy="run the stage that makes it, or mend the path"
+                key, "no such file or directory", got=model, remedy="run the stage that makes it, or mend the path"
             )
-        return Plan(parameters=None, memory_bytes=None, tokens=tokens, warnings=[f"model {model} is not there yet"])
+        return Plan(parameters=None, memory_bytes=None, tokens=tokens, warnings=[f"{key} {model} is not there yet"])
     parameters = count_parameters(location)
     memory = None if parameters is None else parameters * _bytes_each(train)
     return Plan(parameters=parameters, memory_bytes=memory, tokens=tokens)

@@ -109,6 +109,7 @@ class Rollout:
     correct: every answer component truly gave full marks.
     shaping: further reward at single tokens, aligned with the completion's; None for none.
     ref_logprobs: log-probability of each token under the reference policy; None without one.
+    teacher_logprobs: log-probability of each token under the teacher; None without one.
     values: the reward that a value model expects before each token; None without one.
     returns: what it should have expected; None until estimated.
     trained: which of its tokens are trained; None means all.
@@ -128,6 +129,7 @@ class Rollout:
     correct: bool
     shaping: list[float] | None = None
     ref_logprobs: list[float] | None = None
+    teacher_logprobs: list[float] | None = None
     values: list[float] | None = None
     returns: list[float] | None = None
     trained: list[bool] | None = None

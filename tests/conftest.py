@@ -16,6 +16,7 @@ import yaml
 from typer.testing import CliRunner
 
 from rlvr.cli import app
+from rlvr.types import Completion, Group, Problem, Rollout, StopReason
 
 os.environ["OMP_WAIT_POLICY"] = "passive"
 
@@ -131,3 +132,27 @@ def refused() -> Callable[..., str]:
         return lines[0]
 
     return check
+
+
+@pytest.fixture
+def answered() -> Callable[..., Group]:
+    """Make a group of rollouts of a problem, so many of them right."""
+
+    def make(problem: Problem, right: int, size: int = 4) -> Group:
+        return [
+            Rollout(
+                problem=problem,
+                prompt=problem.question,
+                completion=Completion(prompt_ids=[1], token_ids=[2], logprobs=[0.0], stop_reason=StopReason.STOP),
+                text="",
+                mode="direct",
+                rewards={},
+                reasons={},
+                reward=float(number < right),
+                oracle=float(number < right),
+                correct=number < right,
+            )
+            for number in range(size)
+        ]
+
+    return make

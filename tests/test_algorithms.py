@@ -9,6 +9,7 @@ import pytest
 from conftest import World, call, final_weights, read_metrics
 
 from rlvr.errors import StopRequestedError
+from rlvr.stages.policies import Policies
 from rlvr.stages.rollouts import Rollouts
 
 STALE = ["algo.staleness=2", "algo.updates_per_batch=2"]
@@ -42,6 +43,8 @@ RESUMED = {
     "penalty in the reward": ["algo.kl={coefficient: 0.1, where: reward}", "algo.advantage=running_mean"],
     "value model": ["algo.preset=ppo", "train.learning_rates={value: 3e-3}"],
     "value model and muon": ["algo.preset=ppo", "train.optimizer=muon", "algo.updates_per_batch=1", "train.schedule=wsd"],
+    "refills and branches": ["algo.max_refills=2", "algo.credit=branches", "algo.branches={every: 6, samples: 2}", "algo.staleness=1"],
+    "recorded rollouts": ["rollout={max_new_tokens: 14}", "algo={offline: RECORDED, loss: truncated}"],
     "random tokens": ["algo.entropy_mask={random: 0.3}", "train.optimizer=sgd", "train.momentum=0.9"],
 }  # fmt: skip
 
@@ -50,6 +53,7 @@ RESUMED = {
 def test_an_interrupted_run_ends_as_if_nothing_had_happened(
     world: World, tmp_path: Path, settings: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    settings = [setting.replace("RECORDED", str(world.runs["rl"])) for setting in settings]
     expected = train(world, tmp_path / "straight", *settings)
     with monkeypatch.context() as patch:
         stop_at(patch, 4, StopRequestedError(signal.SIGTERM))
@@ -118,9 +122,9 @@ def test_weights_that_are_not_those_that_sampled_stop_a_stale_run(
     world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The history holds other weights than were sampled from."""
-    logprobs = Rollouts._logprobs
+    logprobs = Policies._logprobs
     monkeypatch.setattr(
-        Rollouts, "_logprobs", lambda source, some: [[v - 0.01 for v in row] for row in logprobs(source, some)]
+        Policies, "_logprobs", lambda *arguments: [[v - 0.01 for v in row] for row in logprobs(*arguments)]
     )
     train(world, tmp_path, "algo.staleness=1", code=3)
 
@@ -200,6 +204,127 @@ def test_the_plan_counts_the_copies_of_the_weights(world: World) -> None:
     assert memory() == 4  # weights, gradients and two moments
     assert memory("algo.staleness=3") == 4 + 4
     assert memory("algo.kl={coefficient: 0.1}") == 4 + 1
+    assert memory("algo.preset=ppo") == 4 + 4
+    assert memory(f"algo={{preset: opd, teacher: {world.runs['pretrain']}}}") == 4 + 1
+
+
+def test_a_student_comes_near_to_its_teacher(world: World, tmp_path: Path) -> None:
+    settings = ["algo.preset=opd", "rollout.group_size=1", "rollout.problems_per_step=32", "train.max_steps=25"]
+    teacher = f"algo.teacher={world.runs['pretrain']}"
+    train(world, tmp_path / "away", "algo.advantage=reward", "train.learning_rate=0.02", "train.max_steps=2")
+    start = f"model={tmp_path / 'away'}"
+    rows = train(world, tmp_path / "student", start, teacher, *settings, "train.learning_rate=3e-3")
+    far, near = (sum(row["rollout/kl_teacher"] for row in part) / 5 for part in (rows[:5], rows[-5:]))
+    assert near < 0.5 * far
+    assert far > 0.02
+
+
+def test_a_teacher_with_another_tokenizer_is_refused(
+    world: World, tmp_path: Path, refused: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = ["tokenizer.kind=characters", "rollout.max_new_tokens=30", "train.max_steps=1"]
+    options = [word for setting in settings for word in ("--set", setting)]
+    assert call("pretrain", world.configs["pretrain"], "--run", tmp_path / "teacher", *options).code == 0
+    teacher = f"algo={{preset: opd, teacher: {tmp_path / 'teacher'}}}"
+    message = refused("check", world.configs["rl"], "--set", teacher)
+    assert "algo.teacher: has another tokenizer than the model" in message
+    # What cannot be seen in the files is seen when the models are loaded.
+    monkeypatch.setattr("rlvr.preflight.vocabulary_in", lambda location: None)
+    message = refused("rl", world.configs["rl"], "--run", tmp_path / "rl", "--set", teacher)
+    assert "algo.teacher: has another tokenizer than the model, so it cannot say" in message
+
+
+def test_a_teacher_that_is_not_there_is_refused(world: World, tmp_path: Path, refused: Callable[..., str]) -> None:
+    teacher = f"algo={{preset: opd, teacher: {tmp_path / 'nothing'}}}"
+    message = refused("rl", world.configs["rl"], "--run", tmp_path / "rl", "--set", teacher)
+    assert message.startswith("error: algo.teacher: no such file or directory")
+
+
+def test_steps_are_refilled_with_groups_that_differ(world: World, tmp_path: Path) -> None:
+    plain = read_metrics(world.runs["rl"])
+    rows = train(world, tmp_path, "algo.max_refills=20", "train.max_steps=3")
+    for row in rows:
+        assert row["rollout/extra_fraction"] == row["rollout/refills"] > 0
+        assert row["tokens/rollout"] > plain[0]["tokens/rollout"]
+        differing = (1 - row["rollout/zero_variance_fraction"]) * (1 + row["rollout/extra_fraction"]) * 8
+        assert round(differing) >= 8
+        # Eight whole groups of four are trained, no more.
+        assert row["signal/trained"] + row.get("signal/surplus", 0.0) + row["signal/zero_variance"] == pytest.approx(
+            1.0
+        )
+    lines = (tmp_path / "rollouts" / "step_000002.jsonl").read_text().splitlines()
+    assert len(lines) == 8 * 4 * (1 + rows[1]["rollout/refills"])
+    first = 8 * (1 + rows[0]["rollout/refills"])
+    assert json.loads(lines[0])["index"] == first  # problems go on where the step before stopped
+
+
+def test_refills_stop_at_their_limit(world: World, tmp_path: Path) -> None:
+    rows = train(world, tmp_path, "algo.max_refills=1", "rollout.group_size=2", "train.max_steps=2")
+    assert max(row["rollout/refills"] for row in rows) <= 1
+
+
+def test_long_answers_lose_reward(world: World, tmp_path: Path) -> None:
+    row = train(world, tmp_path, "algo.overlong_buffer=0.5", "train.max_steps=1")[0]
+    rows = [json.loads(line) for line in (tmp_path / "rollouts" / "step_000001.jsonl").read_text().splitlines()]
+    expected = [-min(1.0, max(0, len(each["token_ids"]) - 7) / 7) for each in rows]
+    assert row["reward/shaping"] == pytest.approx(sum(expected) / len(expected))
+
+
+def test_branches_are_sampled_and_counted(world: World, tmp_path: Path) -> None:
+    settings = ["algo.advantage=reward", "algo.credit=branches", "algo.branches={every: 3, samples: 2}"]
+    row = train(world, tmp_path, *settings, "train.max_steps=1")[0]
+    lines = (tmp_path / "rollouts" / "step_000001.jsonl").read_text().splitlines()
+    prefixes = sum(-(-len(json.loads(line)["token_ids"]) // 3) - 1 for line in lines)
+    assert row["tokens/branches"] >= 2 * prefixes > 0
+
+
+def test_recorded_rollouts_are_learnt_from_by_the_same_path(world: World, tmp_path: Path) -> None:
+    """The first step learns what the recorded run learnt there; then the recorded policy is another one."""
+    own = ["rollout={max_new_tokens: 14}", f"algo={{offline: {world.runs['rl']}}}", "train.max_steps=8"]
+    rows, then = train(world, tmp_path, *own), read_metrics(world.runs["rl"])
+    assert rows[0]["train/loss"] == pytest.approx(then[0]["train/loss"], abs=1e-6)
+    assert rows[0]["train/grad_norm"] == pytest.approx(then[0]["train/grad_norm"], rel=1e-5)
+    assert rows[0]["train/ratio_max"] == pytest.approx(1.0, abs=1e-4)
+    assert [row["reward/mean"] for row in rows[:6]] == [row["reward/mean"] for row in then]
+    assert rows[6]["reward/mean"] == then[0]["reward/mean"]  # over again
+    assert "rollout/logprob_gap_max" not in rows[0]
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("{}", ":2: is no rollout: KeyError"),
+        ("[", ":2: is no rollout: JSONDecodeError"),
+        (None, ":1: was written with another"),
+    ],
+)
+def test_recorded_rollouts_that_cannot_be_used_are_refused(
+    world: World, tmp_path: Path, refused: Callable[..., str], line: str | None, words: str
+) -> None:
+    good = (world.runs["rl"] / "rollouts" / "step_000001.jsonl").read_text().splitlines()[0]
+    other = json.dumps({**json.loads(good), "completion": "something else"})
+    (tmp_path / "step_000001.jsonl").write_text("\n".join([other] if line is None else [good, line]))
+    options = ["--set", f"algo={{offline: {tmp_path}}}", "--set", "rollout={max_new_tokens: 14}"]
+    assert words in refused("rl", world.configs["rl"], "--run", tmp_path / "run", *options)
+
+
+def test_an_oracle_leaves_distractors_alone(world: World, tmp_path: Path) -> None:
+    """A model that has learnt to write three free tokens first; they are not trained."""
+    task, short = "task.distractors=3", ["rollout.max_new_tokens=17", "train.max_steps=2"]
+    options = [word for setting in (task, *short) for word in ("--set", setting)]
+    assert call("pretrain", world.configs["pretrain"], "--run", tmp_path / "base", *options).code == 0
+    settings = [f"model={tmp_path / 'base'}", task, *short, "algo.advantage=reward"]
+    whole = train(world, tmp_path / "whole", *settings)
+    oracle = train(world, tmp_path / "oracle", *settings, "algo.credit=oracle")
+    lines = (tmp_path / "oracle" / "rollouts" / "step_000001.jsonl").read_text().splitlines()
+    free = 0
+    for line in lines:
+        words = json.loads(line)["completion"].split()
+        while words and words[0].startswith("~"):
+            words.pop(0)
+            free += 1
+    assert free > 0
+    assert whole[0]["tokens/train"] - oracle[0]["tokens/train"] == free
 
 
 @pytest.mark.parametrize(
@@ -208,6 +333,12 @@ def test_the_plan_counts_the_copies_of_the_weights(world: World) -> None:
         ("algo.kl={reset_every: 3}", ["algo.kl.coefficient"]),
         ("algo.entropy_mask={top: 0.2, random: 0.2}", ["exactly one of top, bottom, random"]),
         ("algo.entropy_mask={}", ["exactly one of top, bottom, random"]),
+        ("algo.credit=oracle", ["algo.credit oracle needs a task that knows which tokens matter"]),
+        ("algo={credit: branches, branches: {every: 14}}", ["algo.branches.every 14 leaves no prefix"]),
+        ("train.learning_rates={value: 0.1}", ["value has no effect without algo.advantage gae"]),
+        ("algo={offline: nowhere, staleness: 1}", ["staleness has no effect with offline"]),
+        ("algo={offline: nowhere, entropy_mask: {top: 0.2}}", ["entropies are not recorded"]),
+        ("algo={offline: nowhere}", ["group_size has no effect with algo.offline"]),
         ("algo.loss=clipped", ["loss clipped has no effect while updates_per_batch is 1 and staleness 0"]),
         ("algo={preset: dapo, updates_per_batch: 9, parts: 9}", ["algo.parts 9 exceeds rollout.problems_per_step 8"]),
     ],

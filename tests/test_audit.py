@@ -434,6 +434,16 @@ def test_every_estimator_can_be_asked_again(estimator: str, expected: list[float
     assert found == pytest.approx(expected, abs=1e-5)
 
 
+@pytest.mark.parametrize("algo", ["{preset: ppo}", "{preset: opd, teacher: runs/x}"])
+def test_advantages_that_need_more_than_rewards_are_left_out(tmp_path: Path, algo: str) -> None:
+    run = make_run(tmp_path / "run", {"number": 1.0}, tmp_path)
+    text = (run / "config.yaml").read_text()
+    (run / "config.yaml").write_text(f"{text}algo: {algo}\n")
+    result = audited("--rescore", run, "--set", "reward={math: 1.0}")
+    assert result["reward_change_max"] == 1.0
+    assert result["advantage_change_max"] is None
+
+
 def test_a_function_that_was_mended_is_compared_with_what_it_said(tmp_path: Path) -> None:
     reward = own(tmp_path, "return float(response == answer)")
     run = make_run(

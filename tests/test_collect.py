@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from rlvr.collect import Collector, rollout_metrics, to_json
+from rlvr.collect import Collector, rollout_metrics, task_metrics, to_json
 from rlvr.config import ModsumConfig, PromptConfig, RewardConfig, TokenizerConfig
 from rlvr.errors import RlvrError
 from rlvr.models.tokenizer import build_tokenizer, make_codec
@@ -228,3 +228,17 @@ def test_a_completion_is_scored_while_the_next_are_sampled():
     groups = replace(collector, scorer=engine.scorer).collect([PROBLEM, OTHER], group_size=2, purpose="x", step=1)
     assert engine.seen == [2, 4]
     assert [[rollout.correct for rollout in group] for group in groups] == [[True, False], [False, True]]
+
+
+def test_each_member_of_a_mixture_has_metrics_of_its_own():
+    [right] = collect(RIGHT_CHAIN, RIGHT_CHAIN, problems=(replace(PROBLEM, task="a"),))
+    [mixed] = collect(RIGHT_DIRECT, WRONG_CHAIN, problems=(replace(PROBLEM, task="b"),))
+    row = task_metrics([right, mixed], "mixture")
+    assert (row["task/a/accuracy"], row["task/b/accuracy"]) == (1.0, 0.5)
+    assert (row["task/a/reward/exact"], row["task/b/reward/exact"]) == (1.0, 0.5)
+    assert (row["task/a/rollout/zero_variance_fraction"], row["task/b/rollout/zero_variance_fraction"]) == (1.0, 0.0)
+    assert row["task/b/mode/cot/probability"] == 0.5
+
+
+def test_a_task_alone_has_no_metrics_of_members():
+    assert task_metrics(collect(RIGHT_CHAIN), "modsum") == {}

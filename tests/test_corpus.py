@@ -45,8 +45,8 @@ def test_a_document_is_a_problem_of_its_number_answered_in_its_mode() -> None:
     for index, document in enumerate(take(made.document, "test", 20)):
         problem = task.problem("test", index)
         assert (document.source, document.prompt, document.ends) == ("modsum", problem.question, True)
-        assert task.mode_of(document.response) == document.mode
-        assert task.final_answer(document.response) == problem.answer
+        assert task.mode_of(problem, document.response) == document.mode
+        assert task.final_answer(problem, document.response) == problem.answer
 
 
 def test_documents_depend_on_seed_split_and_index_only() -> None:

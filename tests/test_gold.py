@@ -39,7 +39,7 @@ def test_a_gold_answer_that_earns_nothing_is_named(tmp_path: Path) -> None:
 def test_an_answer_that_is_no_number_is_found(tmp_path: Path) -> None:
     with pytest.raises(
         RlvrError,
-        match=r"problem 1 of problems, line 2 \('q1'\): its gold answer 'many' cannot be read: it is not a number",
+        match=r"problem 1 of problems, line 2 \('q1'\): its gold answer 'many' cannot be read: it is not one number",
     ):
         check_gold(file_task(tmp_path, ["1", "many"]), RewardConfig.model_validate({"number": 1.0}), ("test",))
 
@@ -81,10 +81,10 @@ class Lenient:
     def gold_response(self, problem: Problem) -> str:
         return "7"
 
-    def mode_of(self, response: str) -> str:
+    def mode_of(self, problem: Problem, response: str) -> str:
         return "direct"
 
-    def final_answer(self, response: str) -> str | None:
+    def final_answer(self, problem: Problem, response: str) -> str | None:
         return "7"
 
     def alphabet(self) -> Iterable[str]:

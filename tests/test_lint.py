@@ -167,6 +167,13 @@ def test_a_reward_that_no_mode_earns_is_refused(tmp_path: Path, refused: Callabl
     assert "the gold answer does not earn full marks (exact: no_answer)" in line
 
 
+def test_each_member_of_a_mixture_is_looked_at(configs: dict[str, Path]) -> None:
+    members = "{short: {task: {name: modsum, length: 8}}, long: {task: {name: modsum, length: 16, distractors: 1}}}"
+    dials, cut = warnings(configs["rl"], "eval.problems=64", f"task={{name: mixture, tasks: {members}}}")
+    assert "task.tasks.long.task.distractors has no effect here" in dials
+    assert "cuts off 16 of the 16 worked answers of mode long/cot that were looked at: they have up to 21 words" in cut
+
+
 # ------------------------------------------------------------------------------------------------ groups
 
 

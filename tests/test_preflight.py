@@ -146,7 +146,7 @@ def test_skipped_lines_are_warned_about(tmp_path: Path) -> None:
 def test_gold_answers_are_checked(tmp_path: Path) -> None:
     task = problems(tmp_path, 30)
     (tmp_path / "data.jsonl").write_text('{"question": "q", "answer": "many"}\n' * 9)
-    assert "its gold answer 'many' cannot be read: it is not a number" in refusal(
+    assert "its gold answer 'many' cannot be read: it is not one number" in refusal(
         evaluation(task={**task, "test_fraction": 1}, reward={"number": 1.0})
     )
 
@@ -155,7 +155,7 @@ def test_gold_answers_of_evaluations_while_training_are_checked(tmp_path: Path) 
     task = problems(tmp_path, 30, test_fraction=0.5)
     (tmp_path / "data.jsonl").write_text("".join(f'{{"question": "q{n}", "answer": "many"}}\n' for n in range(30)))
     config = sft(task=task, data={"mixture": {"direct": 1.0}}, reward={"number": 1.0}, eval={"every": 1})
-    assert "its gold answer 'many' cannot be read: it is not a number" in refusal(config)
+    assert "its gold answer 'many' cannot be read: it is not one number" in refusal(config)
 
 
 def test_documents_alone_can_be_evaluated(tmp_path: Path) -> None:

@@ -120,6 +120,18 @@ def _gae(groups: Sequence[Group], context: Context) -> list[Group]:
     return [[next(estimated) for _ in group] for group in groups]
 
 
+def _teacher(groups: Sequence[Group], _context: Context) -> list[Group]:
+    """How much likelier a token is to the teacher than to the policy that sampled it: minus the reverse KL's estimate there
+    (on-policy distillation: arXiv:2306.13649, equation 3 with the reverse KL; Lu et al. 2025, thinkingmachines.ai)."""
+
+    def estimated(rollout: Rollout) -> Rollout:
+        assert rollout.teacher_logprobs is not None
+        pairs = zip(rollout.teacher_logprobs, rollout.completion.logprobs, strict=True)
+        return replace(rollout, advantages=[theirs - own for theirs, own in pairs])
+
+    return [[estimated(rollout) for rollout in group] for group in groups]
+
+
 def explained_variance(rollouts: Sequence[Rollout]) -> float:
     """1 - Var(return - value) / Var(return) over all tokens: 1 for a value model that knows, 0 for one that says the same
     everywhere; 0 if the returns do not vary."""
@@ -161,4 +173,5 @@ ADVANTAGES: dict[str, Estimator] = {
     "batch_standardised": _batch_standardised,
     "positive": _by_group(positive),
     "gae": _gae,
+    "teacher": _teacher,
 }

@@ -11,14 +11,15 @@ from rlvr.types import Group
 
 
 def by_entropy(groups: Sequence[Group], mask: EntropyMaskConfig, *, seed: int, step: int) -> list[Group]:
-    """The groups with a share of all their tokens trained: the most uncertain, the least, or any.
+    """The groups with a share of those tokens trained that were to be: the most uncertain, the least, or any.
 
     Entropies are the sampling policy's, and the share is of all tokens of the step together
     (arXiv:2506.01939, section 4.1: the top 20 % of the batch). Ties go to the token that comes first.
     """
     rollouts = [rollout for group in groups for rollout in group]
     entropies = np.array([value for each in rollouts for value in _entropies(each.completion.entropies)])
-    count = max(1, round(mask.share * len(entropies)))
+    before = np.array([keep for each in rollouts for keep in each.trained or [True] * each.length])
+    count = max(1, round(mask.share * int(before.sum())))
     if mask.random is not None:
         order = np.random.Generator(np.random.Philox(key=derive(seed, "entropy_mask", step))).permutation(
             len(entropies)
@@ -26,7 +27,7 @@ def by_entropy(groups: Sequence[Group], mask: EntropyMaskConfig, *, seed: int, s
     else:
         order = np.argsort(-entropies if mask.top is not None else entropies, kind="stable")
     trained = np.zeros(len(entropies), dtype=bool)
-    trained[order[:count]] = True
+    trained[order[before[order]][:count]] = True
     parts = iter(np.split(trained, np.cumsum([rollout.length for rollout in rollouts])[:-1]))
     return [[replace(rollout, trained=next(parts).tolist()) for rollout in group] for group in groups]
 

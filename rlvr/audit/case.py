@@ -71,7 +71,7 @@ def make_case(task: Task, problem: Problem, reward: RewardConfig, answers: Seque
     }
     response = task.gold_response(problem) if has_gold_response(problem, RewardSum(reward)) else None
     shape, gold = _shape_and_gold(components, problem, response)
-    before, after = _around(task, components, gold, response)
+    before, after = _around(task, problem, components, gold, response)
     same = [other for other in answers if shape in COMPARED and surely_differ(gold, _bare(other))]
     return Case(
         task=task,
@@ -125,12 +125,14 @@ def _found(components: dict[str, AnswerConfig], response: str | None) -> str | N
     return None
 
 
-def _around(task: Task, components: dict[str, AnswerConfig], gold: str, response: str | None) -> tuple[str, str]:
+def _around(
+    task: Task, problem: Problem, components: dict[str, AnswerConfig], gold: str, response: str | None
+) -> tuple[str, str]:
     """What stands before and after the answer in the right response; nothing if the answer is not in it as such."""
     if response is None or not gold:
         return "", ""
     rest = after_thoughts(response) or ""
-    region = _found(components, response) or task.final_answer(response) or rest
+    region = _found(components, response) or task.final_answer(problem, response) or rest
     place = response.rfind(region)
     inside = occurrence(region, gold)
     if place < 0 or inside is None:

@@ -52,7 +52,7 @@ def _promised(case: Case, rewriting: Rewriting) -> bool:
         if name not in rewriting.promised or (rewriting.styles and style_of(component) not in rewriting.styles):
             return False
         looks_at_task = name != "own" and not (isinstance(component, TextAnswerConfig) and component.extract)
-        if looks_at_task and rewriting.answer not in (case.task.final_answer(rewriting.response) or ""):
+        if looks_at_task and rewriting.answer not in (case.task.final_answer(case.problem, rewriting.response) or ""):
             return False
     return True
 

@@ -56,7 +56,7 @@ def _last_word(case: Case, name: str, response: str) -> bool:
     component = case.components[name]
     if name == "own" or (isinstance(component, TextAnswerConfig) and component.extract is not None):
         return False
-    found = case.task.final_answer(response)
+    found = case.task.final_answer(case.problem, response)
     if found is None or found == (after_thoughts(response) or "").strip():
         return False
     return found == case.gold or the_answer(found).text == case.gold

@@ -9,11 +9,12 @@ from typing import Any
 from rlvr.audit.estimates import advantages
 from rlvr.audit.probing import tolerant
 from rlvr.audit.rates import Rate, rate, shortened
-from rlvr.config import ANSWERS, RewardConfig, RlConfig, StageConfig
+from rlvr.config import ANSWERS, BEYOND_REWARDS, RewardConfig, RlConfig, StageConfig
 from rlvr.errors import RlvrError
 from rlvr.rewards import Attempt, Reason, RewardSum, Scorer, Verdicts
 from rlvr.tasks import make_task
 from rlvr.tasks.task import Task
+from rlvr.types import Problem
 
 SHOWN = 10
 SAME = 1e-9
@@ -28,7 +29,7 @@ class Regraded:
 
     completion: its beginning.
     was_paid: without the noise of an experiment. was, now: each component's reward and reason by name.
-    was_advantage, now_advantage: by the run's own estimator; None where a run has none.
+    was_advantage, now_advantage: by the run's own estimator; None where a run has none, or one that needs more than rewards.
     """
 
     step: int
@@ -208,13 +209,21 @@ _WHOLE = "give a run directory that rlvr wrote"
 
 
 def _attempt(task: Task, row: dict[str, Any]) -> Attempt:
-    return Attempt(
-        gold=row["answer"],
-        response=row["completion"],
-        answer=task.final_answer(row["completion"]),
-        length=len(row["token_ids"]),
+    problem = Problem(
+        task=row.get("task", task.name),
+        split=row.get("split", "train"),
+        index=row["index"],
         question=row["question"],
+        answer=row["answer"],
         metadata=row.get("metadata") or {},
+    )
+    return Attempt(
+        gold=problem.answer,
+        response=row["completion"],
+        answer=task.final_answer(problem, row["completion"]),
+        length=len(row["token_ids"]),
+        question=problem.question,
+        metadata=problem.metadata,
     )
 
 
@@ -244,7 +253,7 @@ def _with_advantages(
 
     before: the mean rewards, as paid and as they would be, of the saved steps before, which an estimator may subtract.
     """
-    if not isinstance(config, RlConfig):
+    if not isinstance(config, RlConfig) or config.algo.advantage in BEYOND_REWARDS:
         yield from graded
         return
     groups = _groups(graded)

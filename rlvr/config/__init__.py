@@ -3,7 +3,16 @@
 A key that could have no effect is refused where it is set (``experts`` for a dense family, ``betas`` for SGD, …).
 """
 
-from rlvr.config.algorithm import GROUP_RELATIVE, PRESETS, AlgoConfig, EntropyMaskConfig, GaeConfig, KlConfig
+from rlvr.config.algorithm import (
+    BEYOND_REWARDS,
+    GROUP_RELATIVE,
+    PRESETS,
+    AlgoConfig,
+    BranchesConfig,
+    EntropyMaskConfig,
+    GaeConfig,
+    KlConfig,
+)
 from rlvr.config.data import DataConfig, Mixture, PretrainDataConfig, SourceConfig
 from rlvr.config.models import ModelConfig, PromptConfig, TokenizerConfig
 from rlvr.config.rewards import (
@@ -17,6 +26,7 @@ from rlvr.config.rewards import (
     RewardConfig,
     TextAnswerConfig,
 )
+from rlvr.config.selection import CurriculumConfig, SelectConfig
 from rlvr.config.stages import (
     STAGES,
     DocumentStageConfig,
@@ -28,7 +38,17 @@ from rlvr.config.stages import (
     stage_of,
 )
 from rlvr.config.strict import Fraction, Strict
-from rlvr.config.tasks import ArithmeticConfig, ModsumConfig, ProblemsConfig, TaskConfig, WordsConfig
+from rlvr.config.tasks import (
+    ArithmeticConfig,
+    MemberConfig,
+    MixtureConfig,
+    ModsumConfig,
+    ProblemsConfig,
+    SingleTaskConfig,
+    TaskConfig,
+    WordsConfig,
+    at_level,
+)
 from rlvr.config.training import (
     DocumentTrainConfig,
     EvalSection,
@@ -41,13 +61,16 @@ from rlvr.config.training import (
 
 __all__ = [
     "ANSWERS",
+    "BEYOND_REWARDS",
     "GROUP_RELATIVE",
     "PRESETS",
     "STAGES",
     "AlgoConfig",
     "AnswerConfig",
     "ArithmeticConfig",
+    "BranchesConfig",
     "ComponentConfig",
+    "CurriculumConfig",
     "DataConfig",
     "DocumentStageConfig",
     "DocumentTrainConfig",
@@ -61,7 +84,9 @@ __all__ = [
     "LearningRates",
     "LengthConfig",
     "MathConfig",
+    "MemberConfig",
     "Mixture",
+    "MixtureConfig",
     "ModelConfig",
     "ModsumConfig",
     "NoiseConfig",
@@ -74,7 +99,9 @@ __all__ = [
     "RlConfig",
     "RolloutConfig",
     "SamplingConfig",
+    "SelectConfig",
     "SftConfig",
+    "SingleTaskConfig",
     "SourceConfig",
     "StageConfig",
     "Strict",
@@ -83,5 +110,6 @@ __all__ = [
     "TokenizerConfig",
     "TrainConfig",
     "WordsConfig",
+    "at_level",
     "stage_of",
 ]

@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, NonNegativeFloat, PositiveFloat, model_validator
 
 from rlvr.config.strict import Strict
-from rlvr.config.tasks import TaskConfig
+from rlvr.config.tasks import SingleTaskConfig
 
 Mixture = Annotated[dict[str, NonNegativeFloat], Field(min_length=1)]
 
@@ -15,7 +15,7 @@ Mixture = Annotated[dict[str, NonNegativeFloat], Field(min_length=1)]
 class SourceConfig(Strict):
     """One source of documents: a task with a mixture of its modes, or a plain text file."""
 
-    task: TaskConfig | None = None
+    task: SingleTaskConfig | None = None
     mixture: Mixture | None = None
     text: str | None = None
     block: Annotated[int, Field(ge=16)] = 512

@@ -10,8 +10,9 @@ from rlvr.config.algorithm import GROUP_RELATIVE, AlgoConfig
 from rlvr.config.data import DataConfig, PretrainDataConfig
 from rlvr.config.models import ModelConfig, PromptConfig, TokenizerConfig
 from rlvr.config.rewards import RewardConfig
+from rlvr.config.selection import CurriculumConfig, SelectConfig
 from rlvr.config.strict import Strict
-from rlvr.config.tasks import TaskConfig
+from rlvr.config.tasks import MixtureConfig, ModsumConfig, TaskConfig, check_selection
 from rlvr.config.training import (
     DocumentTrainConfig,
     EvalSection,
@@ -54,6 +55,7 @@ class DocumentStageConfig(StageConfig):
         if self.eval is not None and self.task is None:
             self.eval.refuse_set(("samples",), "without a task")
         _refuse_noise(self.reward)
+        _refuse_selection(self.task)
         return self
 
 
@@ -78,11 +80,26 @@ class RlConfig(StageConfig):
     model: str
     prompt: PromptConfig = PromptConfig()
     task: TaskConfig
+    select: SelectConfig | None = None
+    """Which problems of a file are trained on; evaluations keep to all of the test split."""
+    curriculum: CurriculumConfig | None = None
+    """Which value of a generated task's dial is trained on; evaluations keep to the task's own."""
     reward: RewardConfig = RewardConfig.model_validate({"exact": 1.0})
     rollout: RolloutConfig = RolloutConfig()
     algo: AlgoConfig = Field(default_factory=lambda: AlgoConfig.model_validate({}))
     train: TrainConfig
     eval: EvalSection | None = None
+
+    @model_validator(mode="after")
+    def _check_selection(self) -> Self:
+        if not isinstance(self.task, MixtureConfig):
+            check_selection(self.task, self.select, self.curriculum)
+        elif self.select is not None or self.curriculum is not None:
+            key = "select" if self.select is not None else "curriculum"
+            raise ValueError(
+                f"{key} has no effect on a mixture; set it for the task that it is meant for, in task.tasks"
+            )
+        return self
 
     @model_validator(mode="after")
     def _check_group(self) -> Self:
@@ -92,9 +109,23 @@ class RlConfig(StageConfig):
             )
         if self.rollout.group_size < 2 and self.algo.drop_zero_variance:
             raise ValueError("rollout.group_size 1 with algo.drop_zero_variance drops every group; allowed: >= 2")
+        distracted = isinstance(self.task, ModsumConfig) and self.task.distractors > 0
+        if self.algo.credit == "oracle" and not distracted:
+            raise ValueError(
+                "algo.credit oracle needs a task that knows which tokens matter: modsum with distractors above 0"
+            )
+        branches = self.algo.branches
+        if branches is not None and branches.every >= self.rollout.max_new_tokens:
+            raise ValueError(
+                f"algo.branches.every {branches.every} leaves no prefix within rollout.max_new_tokens {self.rollout.max_new_tokens}"
+            )
         if self.train.learning_rates is not None and self.algo.advantage != "gae":
             self.train.learning_rates.refuse_set(("value",), "without algo.advantage gae")
-        if self.rollout.problems_per_step < self.algo.parts:
+        if self.algo.offline is not None:
+            self.refuse_set(("select", "curriculum"), "with algo.offline, which samples nothing")
+            unused = ("group_size", "problems_per_step", "min_new_tokens")
+            self.rollout.refuse_set(unused, "with algo.offline, which samples nothing")
+        elif self.rollout.problems_per_step < self.algo.parts:
             raise ValueError(
                 f"algo.parts {self.algo.parts} exceeds rollout.problems_per_step {self.rollout.problems_per_step}: "
                 "a group is never split"
@@ -122,12 +153,18 @@ class EvalConfig(StageConfig):
             self.refuse_set(("reward", "rollout"), "without a task")
             self.eval.refuse_set(("samples", "split"), "without a task")
         _refuse_noise(self.reward)
+        _refuse_selection(self.task)
         return self
 
 
 def _refuse_noise(reward: RewardConfig) -> None:
     if reward.noise is not None:
         raise ValueError("reward.noise has no effect: evaluations see the true verdicts; remove it")
+
+
+def _refuse_selection(task: TaskConfig | None) -> None:
+    if isinstance(task, MixtureConfig):
+        task.refuse_selection()
 
 
 STAGES: dict[str, type[StageConfig]] = {

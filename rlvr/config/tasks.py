@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, PositiveInt, model_validator
+from pydantic import Field, PositiveFloat, PositiveInt, ValidationError, model_validator
 
+from rlvr.config.selection import CurriculumConfig, SelectConfig
 from rlvr.config.strict import Fraction, Strict
 
 
@@ -75,4 +77,79 @@ class ProblemsConfig(Strict):
     """Share of the questions, chosen by a hash of their text, kept from training."""
 
 
-TaskConfig = Annotated[ModsumConfig | ArithmeticConfig | WordsConfig | ProblemsConfig, Field(discriminator="name")]
+SingleTaskConfig = Annotated[
+    ModsumConfig | ArithmeticConfig | WordsConfig | ProblemsConfig, Field(discriminator="name")
+]
+
+DIALS: dict[str, tuple[str, ...]] = {"modsum": ("length", "modulus"), "arithmetic": ("digits",), "words": ("length",)}
+"""What a curriculum can move, by task."""
+
+
+def at_level(task: SingleTaskConfig, dial: str, value: int) -> SingleTaskConfig:
+    """The task with another value of a dial; ValueError, in the schema's words, if it cannot take it."""
+    try:
+        return type(task).model_validate({**task.model_dump(exclude_unset=True), dial: value})
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        raise ValueError(
+            f"curriculum.values: {task.name} cannot take {dial} {value}: {first['msg'].removeprefix('Value error, ')}"
+        ) from None
+
+
+def check_selection(task: SingleTaskConfig, select: SelectConfig | None, curriculum: CurriculumConfig | None) -> None:
+    """ValueError if a task's problems cannot be chosen in this way."""
+    if select is not None and not isinstance(task, ProblemsConfig):
+        raise ValueError(
+            f"select has no effect on {task.name}, whose problems never come twice; it is for task problems"
+        )
+    if curriculum is None:
+        return
+    dials = DIALS.get(task.name, ())
+    if curriculum.dial not in dials:
+        have = f"its dials: {', '.join(dials)}" if dials else "a file has none; remove it, or use select"
+        raise ValueError(f"curriculum: {task.name} has no dial {curriculum.dial}; {have}")
+    for value in curriculum.values:
+        at_level(task, curriculum.dial, value)
+
+
+class MemberConfig(Strict):
+    """One task of a mixture."""
+
+    task: SingleTaskConfig
+    weight: PositiveFloat = 1.0
+    """Its share of the problems, relative to the other weights."""
+    grader: str | None = None
+    """The one component of the reward that grades its problems, where they do not name one themselves; None: all."""
+    select: SelectConfig | None = None
+    curriculum: CurriculumConfig | None = None
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        check_selection(self.task, self.select, self.curriculum)
+        return self
+
+
+class MixtureConfig(Strict):
+    """Several tasks at once, each under a name of its own, which the metrics go by."""
+
+    name: Literal["mixture"]
+    tasks: Annotated[dict[str, MemberConfig], Field(min_length=2)]
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        for name in self.tasks:
+            if not re.fullmatch(r"[A-Za-z0-9_.-]+", name) or name in ("mixture", "documents"):
+                raise ValueError(
+                    f"tasks: {name!r} cannot be a task's name here; use letters, digits and _ . - (not mixture, documents)"
+                )
+        return self
+
+    def refuse_selection(self) -> None:
+        """Raise ValueError if a member says which of its problems are trained on, where none are."""
+        for member in self.tasks.values():
+            member.refuse_set(("select", "curriculum"), "outside rlvr rl: all problems of a split are meant")
+
+
+TaskConfig = Annotated[
+    ModsumConfig | ArithmeticConfig | WordsConfig | ProblemsConfig | MixtureConfig, Field(discriminator="name")
+]

@@ -67,6 +67,18 @@ def _directory(path: Path) -> Path:
     return path
 
 
+def vocabulary_in(location: ModelLocation) -> object | None:
+    """The tokens with their ids that a directory's tokenizer.json gives, to be compared; None if there is no such file."""
+    file = Path(location.path) / "tokenizer.json"
+    if location.kind != "directory" or not file.is_file():
+        return None
+    try:
+        tree = json.loads(file.read_text(encoding="utf-8"))
+        return tree["model"]["vocab"], {token["content"]: token["id"] for token in tree["added_tokens"]}
+    except (ValueError, KeyError, TypeError):
+        return None  # a file that transformers may read and we do not; it is compared when it is loaded
+
+
 def count_parameters(location: ModelLocation) -> int | None:
     """Parameters in a directory's safetensors files, read from their headers alone; None for other kinds."""
     if location.kind != "directory":

@@ -104,6 +104,12 @@ class Codec:
         """The text of a completion, without special tokens."""
         return str(self.tokenizer.decode(token_ids, skip_special_tokens=True))
 
+    def token_spans(self, token_ids: list[int]) -> list[tuple[int, int]]:
+        """Where each token of a completion stands in its text, in characters; a special token has no width."""
+        prefixes = [token_ids[:count] for count in range(1, len(token_ids) + 1)]
+        ends = [len(str(text)) for text in self.tokenizer.batch_decode(prefixes, skip_special_tokens=True)]
+        return list(zip([0, *ends[:-1]], ends, strict=True))
+
 
 @lru_cache(maxsize=1)
 def _warn_of_unknown_tokens(name: str) -> None:

@@ -30,8 +30,13 @@ def comparison(runs: Sequence[Run]) -> Table:
     for run in runs:
         table.add_column(Text(printable(f"{run.path.name}\n{run.config['model']}")), justify="right")
     rows = [run.rows[-1] for run in runs]
-    for name in _measures(rows):
-        table.add_row(_label(name), *(_cell(row, name) for row in rows))
+    names = _measures(rows)
+    several = len({name.split("/")[1] for name in names} - {"documents"}) > 1
+    for name in names:
+        table.add_row(
+            f"{printable(name.split('/')[1])}: {_label(name)}" if several else _label(name),
+            *(_cell(row, name) for row in rows),
+        )
     made = [training_seconds(run) for run in runs]
     table.add_row("seconds of training behind it", *("–" if seconds is None else f"{seconds:.1f}" for seconds in made))
     return table

@@ -32,6 +32,7 @@ _BRACE = re.compile(r"\\.|[{}]", re.DOTALL)
 # What may stand between two boxes that are one answer together.
 _JOINT_NOISE = re.compile(r"\\text\s?\{|\\quad|\\qquad|\\[,;:! ()\[\]]|[${}&\s]|\\")
 _JOINTS = frozenset({",", ";", "and", "or", ",and", ",or", "And", "Or"})
+_NAME = re.compile(r"(?:(?<![A-Za-z])|(?<=and)|(?<=or))[a-z]=$")
 _HASHES = re.compile(r"^[ \t]*####[ \t]*([^\n]*)$", re.MULTILINE)
 _PHRASE = re.compile(r"(?:\bfinal\s{1,5})?\banswer\b[*_]{0,3}\s{0,5}(?:\bis\b|:|=)[*_]{0,3}\s{0,5}:?", re.IGNORECASE)
 _FORMULA = re.compile(r"\$\$(.+?)\$\$|\\\[(.+?)\\\]|\\\((.+?)\\\)|(?<![\\$])\$([^$\n]+)\$", re.DOTALL)
@@ -82,7 +83,7 @@ def _checked(found: str | None, how: str) -> Answer:
 def _auto(text: str) -> Answer:
     tagged = tags(text)
     if tagged is not None:
-        return _checked(boxes(tagged) or tagged, "tags")
+        return _checked(boxes(tagged) or phrase(tagged) or tagged, "tags")
     for style in ("boxed", "hashes"):
         found = _FINDERS[style](text)
         if found is not None and found.strip():
@@ -98,10 +99,15 @@ def _auto(text: str) -> Answer:
 
 
 def tags(text: str) -> str | None:
-    """What the last ``<answer>…</answer>`` holds; None if there is no closed one."""
+    """What the last ``<answer>…</answer>`` that is not blank holds; nothing if all are blank, None if none is closed."""
+    found: str | None = None
     end = text.rfind("</answer>")
-    start = text.rfind("<answer>", 0, end) if end >= 0 else -1
-    return text[start + len("<answer>") : end] if start >= 0 else None
+    while end >= 0 and (start := text.rfind("<answer>", 0, end)) >= 0:
+        found = text[start + len("<answer>") : end]
+        if found.strip():
+            break
+        end = text.rfind("</answer>", 0, start)
+    return found
 
 
 def boxes(text: str) -> str | None:
@@ -114,11 +120,20 @@ def boxes(text: str) -> str | None:
     following = found[-1][0]
     for before, inside, until in reversed(found[:-1]):
         between = text[until + 1 : following]
-        if len(between) > 80 or _JOINT_NOISE.sub("", between) not in _JOINTS:
+        if len(between) > 80:
+            break
+        joint, name = _split_name(_JOINT_NOISE.sub("", between))
+        if joint not in _JOINTS or not _JOINT_NOISE.sub("", text[max(0, before - 20) : before]).endswith(name):
             break
         parts.append(text[inside:until])
         following = before
     return ", ".join(reversed(parts))
+
+
+def _split_name(joint: str) -> tuple[str, str]:
+    """What stands between two boxes without the ``x=`` at its end, and that: the same name must stand before the first box."""
+    found = _NAME.search(joint)
+    return (joint[: found.start()], found[0]) if found else (joint, "")
 
 
 def _all_boxes(text: str) -> list[tuple[int, int, int]]:

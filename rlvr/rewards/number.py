@@ -29,8 +29,8 @@ def number(gold: str, response: str, *, style: str = "auto", pattern: str | None
     mistake in the data.
     """
     wanted = last_number(gold)
-    if wanted is None:
-        raise ValueError("it is not a number")
+    if wanted is None or len(_NUMBER.findall(gold)) != 1:
+        raise ValueError("it is not one number (for fractions and expressions there is math)")
     found = the_answer(response, style, pattern)
     unmarked = style == "auto" and found.how in ("whole", "nothing")
     answer = after_thoughts(response) if unmarked else found.text

@@ -7,7 +7,7 @@ from transformers import PreTrainedModel
 from rlvr.config import RlConfig
 from rlvr.errors import RlvrError
 from rlvr.models.pretrained import load_model
-from rlvr.policies import largest_gap, logprobs_of
+from rlvr.rescore import largest_gap, logprobs_of
 from rlvr.runtime.device import precision
 from rlvr.runtime.run_dir import RunDirectory, finished_checkpoints
 from rlvr.train.loop import Limit

@@ -4,12 +4,13 @@ from rlvr.accounting import signal_after_updates
 from rlvr.collect import make_collector
 from rlvr.config import RlConfig
 from rlvr.evaluation import scheduled
-from rlvr.models.heads import ValueModel
 from rlvr.models.pretrained import load_model
+from rlvr.recorded import Recorded
 from rlvr.rewards import Scorer, graders_used
 from rlvr.runtime.device import start
 from rlvr.runtime.run_dir import RunDirectory
 from rlvr.stages.identity import same_policy
+from rlvr.stages.policies import Policies, make_other_models
 from rlvr.stages.rollouts import Rollouts
 from rlvr.train.loop import Fit, fit
 from rlvr.train.losses import policy_loss, with_effective_samples
@@ -23,8 +24,12 @@ def run(config: RlConfig, run: RunDirectory) -> None:
         collector = make_collector(
             model, codec, scorer, task=config.task, reward=config.reward, rollout=config.rollout, seed=config.seed
         )
-        critic = ValueModel(model) if config.algo.advantage == "gae" else None
-        source = Rollouts(model=model, critic=critic, collector=collector, config=config, run=run)
+        others = make_other_models(config, model, codec)
+        policies = Policies(model, others, config, pad_id=codec.pad_id)
+        recorded = Recorded(config.algo.offline, codec.text) if config.algo.offline is not None else None
+        source = Rollouts(
+            collector=collector, policies=policies, recorded=recorded, config=config, run=run, device=device
+        )
         fit(
             Fit(
                 label="rl",
@@ -33,8 +38,8 @@ def run(config: RlConfig, run: RunDirectory) -> None:
                 source=source,
                 config=config.train,
                 run=run,
-                loss=policy_loss(config.algo, config.rollout.temperature, critic),
-                companion=critic,
+                loss=policy_loss(config.algo, config.rollout.temperature, others.critic),
+                companion=others.critic,
                 describe=lambda row: signal_after_updates(
                     with_effective_samples(row), clips=config.algo.loss == "clipped"
                 ),

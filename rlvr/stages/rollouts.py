@@ -2,154 +2,159 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
-from transformers import PreTrainedModel
 
 from rlvr.accounting import Reference, length_change, rollout_accounts, signal_shares, with_new_modes
 from rlvr.algo.advantages import ADVANTAGES, Context, explained_variance
+from rlvr.algo.credit import of_relevant, overlong_penalty
 from rlvr.algo.filters import chosen, has_variance
 from rlvr.algo.masks import by_entropy
 from rlvr.algo.samples import divisor, split_groups, to_samples
-from rlvr.collect import Collector, Written, noise_metrics, rollout_metrics, to_json
+from rlvr.collect import Collector, noise_metrics, rollout_metrics, task_metrics, to_json
 from rlvr.config import RlConfig
+from rlvr.curriculum import make_source
 from rlvr.data.batching import to_batches
-from rlvr.models.heads import ValueModel
-from rlvr.models.weights import Weights, copy_weights, using
-from rlvr.policies import largest_gap, logprobs_of, values_of
-from rlvr.runtime.device import precision
+from rlvr.recorded import Recorded
 from rlvr.runtime.files import write_jsonl
 from rlvr.runtime.run_dir import RunDirectory
-from rlvr.train.losses import KL_ESTIMATORS, LOGPROB_GAP
-from rlvr.types import Completion, Group, Metrics, Problem, StepData, Update
+from rlvr.stages.branches import with_branch_values
+from rlvr.stages.policies import Policies
+from rlvr.tasks.task import KnowsWhatMatters
+from rlvr.train.losses import LOGPROB_GAP
+from rlvr.types import Completion, Group, Metrics, Rollout, StepData, Update
 
-CHECKED = 32
-"""Completions of an older policy whose log-probabilities are computed again, to see that it is the one that is meant."""
+
+@dataclass
+class Sampled:
+    """A step's groups, and what it took to get them."""
+
+    groups: list[Group] = field(default_factory=list)
+    rounds: int = 0
+    rollout_seconds: float = 0.0
+    reward_seconds: float = 0.0
 
 
 class Rollouts:
-    """Step t answers problems (t-1)·P … t·P-1 of the train split.
+    """Each step answers the next P problems of its source (``rlvr.curriculum``), and more if groups are to be refilled; or it
+    takes what another run recorded.
 
-    Its state beside the step: the running mean of rewards, the modes' lengths at the beginning, the weights of the last
-    ``staleness`` steps, the reference.
+    Its state: where the source stands, the running mean of rewards, the modes' lengths at the beginning, and the weights that
+    the policies keep.
     """
 
     def __init__(
         self,
         *,
-        model: PreTrainedModel,
-        critic: ValueModel | None,
         collector: Collector,
+        policies: Policies,
+        recorded: Recorded | None,
         config: RlConfig,
         run: RunDirectory,
+        device: torch.device,
     ) -> None:
-        self._model, self._critic, self._collector, self._config, self._run = model, critic, collector, config, run
+        self._collector, self._policies, self._config = collector, policies, config
+        self._recorded, self._run, self._device = recorded, run, device
+        self._source = make_source(config)
         self._reward_sum, self._reward_count = 0.0, 0
         self._lengths: Reference = {}
         self.newest: list[Completion] = []
         """The completions of the last step, as they were sampled."""
-        self._history: dict[int, Weights] = {}  # by the number of steps done
-        # The model is the one that the run starts from here: a checkpoint is loaded into it later.
-        self._reference = copy_weights(model) if config.algo.kl is not None else None
 
     def next_step(self, step: int) -> StepData:
         """Sample, score, estimate advantages, and batch the rollouts that carry a signal."""
-        rollout, algo, train = self._config.rollout, self._config.algo, self._config.train
-        lag = self._remember(step)
-        first = (step - 1) * rollout.problems_per_step
-        problems = [self._collector.task.problem("train", first + i) for i in range(rollout.problems_per_step)]
-        begin = time.perf_counter()
-        written, row = self._sample(problems, step, lag)
-        sampled = time.perf_counter()
-        groups = self._collector.score(problems, written, step=step)
-        scored = time.perf_counter()
-        groups = self._estimate(self._with_values(self._with_reference(groups)))
+        rollout, algo = self._config.rollout, self._config.algo
+        lag = self._policies.begin(step)
+        sampled = self._sample(step) if self._recorded is None else Sampled(groups=self._recorded.groups(step))
+        groups = self._estimate(self._policies.measure(self._shaped(sampled.groups)))
         kept = chosen(groups, drop_zero_variance=algo.drop_zero_variance, imitate=algo.advantage == "positive")
-        if algo.entropy_mask is not None and kept:
-            kept = by_entropy(kept, algo.entropy_mask, seed=self._config.seed, step=step)
-        if step % rollout.save_every == 0 or step in (1, train.max_steps):
+        kept, row = self._credited(kept if self._recorded else kept[: rollout.problems_per_step], step)
+        if step % rollout.save_every == 0 or step in (1, self._config.train.max_steps):
             write_jsonl(self._run.rollouts(step), (to_json(attempt) for group in groups for attempt in group))
         self._lengths = with_new_modes(self._lengths, groups)
         self.newest = [attempt.completion for group in groups for attempt in group]
-        row |= self._describe(groups, kept)
-        row["time/rollout_seconds"], row["time/reward_seconds"] = sampled - begin, scored - sampled
-        return StepData(updates=self._updates(kept, on_policy=lag == 0), metrics=row)
+        row |= self._describe(groups, kept) | task_metrics(groups, self._collector.task.name) | self._source.metrics()
+        if lag:
+            row |= {"rollout/staleness": lag, LOGPROB_GAP: self._policies.gap(self.newest)}
+        if algo.max_refills:
+            row["rollout/extra_fraction"] = len(groups) / rollout.problems_per_step - 1
+            row["rollout/refills"] = sampled.rounds - 1
+        row["time/rollout_seconds"], row["time/reward_seconds"] = sampled.rollout_seconds, sampled.reward_seconds
+        return StepData(updates=self._updates(kept, on_policy=lag == 0 and self._recorded is None), metrics=row)
 
-    def _remember(self, step: int) -> int:
-        """Keep the weights as they are before a step, and forget what is too old; how many steps old the oldest are.
+    def _sample(self, step: int) -> Sampled:
+        """Groups for the next problems, round after round until there are enough that differ or no refill is left."""
+        rollout, sampled = self._config.rollout, Sampled()
+        for _ in range(1 + self._config.algo.max_refills):
+            problems = self._source.next(step, rollout.problems_per_step)
+            begin = time.perf_counter()
+            with self._policies.sampling():
+                written = self._collector.sample(problems, group_size=rollout.group_size, purpose="rollout", step=step)
+            middle = time.perf_counter()
+            groups = self._collector.score(problems, written, step=step)
+            self._source.record(step, groups)
+            sampled.groups += groups
+            sampled.rounds += 1
+            sampled.rollout_seconds += middle - begin
+            sampled.reward_seconds += time.perf_counter() - middle
+            if sum(has_variance(group) for group in sampled.groups) >= rollout.problems_per_step:
+                break
+        return sampled
 
-        Doing the same step again, from the same weights, leaves the same.
-        """
-        algo = self._config.algo
-        if algo.kl is not None and algo.kl.reset_every is not None and (step - 1) % algo.kl.reset_every == 0:
-            self._reference = copy_weights(self._model)
-        if not algo.staleness:
-            return 0
-        self._history[step - 1] = copy_weights(self._model)
-        self._history = {s: w for s, w in self._history.items() if step - 1 - algo.staleness <= s < step}
-        return step - 1 - min(self._history)
-
-    def _sample(self, problems: list[Problem], step: int, lag: int) -> tuple[list[list[Written]], Metrics]:
-        """Completions of the policy of ``lag`` steps ago; if that is another one, what it was measured to be."""
-        size = self._config.rollout.group_size
-        if not lag:
-            with self._precision():
-                return self._collector.sample(problems, group_size=size, purpose="rollout", step=step), {}
-        with using(self._model, self._history[step - 1 - lag]), self._precision():
-            written = self._collector.sample(problems, group_size=size, purpose="rollout", step=step)
-            some = [each.completion for group in written for each in group][:CHECKED]
-            gap = largest_gap(self._logprobs(some), [completion.logprobs for completion in some])
-        return written, {"rollout/staleness": lag, LOGPROB_GAP: gap}
-
-    def _with_reference(self, groups: list[Group]) -> list[Group]:
-        """The groups with the reference's log-probabilities, and with the penalty if it belongs into the reward."""
-        kl = self._config.algo.kl
-        if kl is None:
+    def _shaped(self, groups: list[Group]) -> list[Group]:
+        """The groups with the penalty for long answers at their last token."""
+        longest = self._config.rollout.max_new_tokens
+        buffer = round(self._config.algo.overlong_buffer * longest)
+        if not buffer:
             return groups
-        assert self._reference is not None
-        with using(self._model, self._reference), self._precision():
-            found = iter(self._logprobs([rollout.completion for group in groups for rollout in group]))
-        groups = [[replace(rollout, ref_logprobs=next(found)) for rollout in group] for group in groups]
-        if kl.where == "loss":
-            return groups
-        estimate = KL_ESTIMATORS[kl.estimator]
-        with_penalty = []
-        for group in groups:
-            for rollout in group:
-                distance = torch.tensor(rollout.completion.logprobs) - torch.tensor(rollout.ref_logprobs)
-                with_penalty.append(replace(rollout, shaping=(-kl.coefficient * estimate(distance)).tolist()))
-        penalised = iter(with_penalty)
-        return [[next(penalised) for _ in group] for group in groups]
 
-    def _with_values(self, groups: list[Group]) -> list[Group]:
-        if self._critic is None:
-            return groups
-        budget, pad_id = self._config.train.micro_batch_tokens, self._collector.codec.pad_id
-        with self._precision():
-            completions = [rollout.completion for group in groups for rollout in group]
-            values = iter(values_of(self._critic, completions, budget=budget, pad_id=pad_id))
-        return [[replace(rollout, values=next(values)) for rollout in group] for group in groups]
+        def shaped(rollout: Rollout) -> Rollout:
+            penalty = overlong_penalty(rollout.length, longest=longest, buffer=buffer)
+            return replace(rollout, shaping=[0.0] * (rollout.length - 1) + [penalty])
+
+        return [[shaped(rollout) for rollout in group] for group in groups]
 
     def _estimate(self, groups: Sequence[Group]) -> list[Group]:
         """The groups with their advantages; their rewards join the running mean."""
+        algo = self._config.algo
         mean = self._reward_sum / self._reward_count if self._reward_count else 0.0
         for group in groups:
             self._reward_sum += sum(rollout.shaped_reward for rollout in group)
             self._reward_count += len(group)
-        return ADVANTAGES[self._config.algo.advantage](groups, Context(running_mean=mean, gae=self._config.algo.gae))
+        return ADVANTAGES[algo.advantage](groups, Context(running_mean=mean, gae=algo.gae))
+
+    def _credited(self, groups: list[Group], step: int) -> tuple[list[Group], Metrics]:
+        """The groups with their advantages at the tokens that they belong to, and what finding those took."""
+        algo, row = self._config.algo, Metrics()
+        if algo.credit == "branches":
+            assert algo.branches is not None
+            with self._policies.sampling():
+                groups, row = with_branch_values(self._collector, groups, algo.branches, step=step)
+        if algo.credit == "oracle":
+            groups = [[self._of_relevant(rollout) for rollout in group] for group in groups]
+        if algo.entropy_mask is not None and groups:
+            groups = by_entropy(groups, algo.entropy_mask, seed=self._config.seed, step=step)
+        return groups, row
+
+    def _of_relevant(self, rollout: Rollout) -> Rollout:
+        task = self._collector.task
+        assert isinstance(task, KnowsWhatMatters)
+        tokens = self._collector.codec.token_spans(rollout.completion.token_ids)
+        return of_relevant(rollout, tokens, task.relevant(rollout.text))
 
     def _describe(self, groups: list[Group], kept: list[Group]) -> Metrics:
         row = rollout_metrics(groups) | (noise_metrics(groups) if self._config.reward.noise is not None else {})
         rollouts = [rollout for group in groups for rollout in group]
         row["rollout/zero_variance_fraction"] = sum(not has_variance(group) for group in groups) / len(groups)
-        row |= rollout_accounts(groups) | length_change(self._lengths, groups)
-        row |= signal_shares(groups, kept)
+        row |= rollout_accounts(groups) | length_change(self._lengths, groups) | signal_shares(groups, kept)
         if any(rollout.shaping is not None for rollout in rollouts):
             row["reward/shaping"] = sum(each.shaped_reward - each.reward for each in rollouts) / len(rollouts)
-        if self._critic is not None:
+        if self._config.algo.advantage == "gae":
             row["rollout/explained_variance"] = explained_variance(rollouts)
+        if self._config.algo.advantage == "teacher":
+            row["rollout/kl_teacher"] = -sum(sum(each.advantages or ()) for each in rollouts) / row["tokens/rollout"]
         return row
 
     def _updates(self, groups: list[Group], *, on_policy: bool) -> list[Update]:
@@ -157,18 +162,13 @@ class Rollouts:
 
         on_policy: the first of them trains the weights that sampled.
         """
-        algo, train = self._config.algo, self._config.train
+        algo, budget = self._config.algo, self._config.train.micro_batch_tokens
         parts = []
         for part in split_groups(groups, algo.parts):
             samples = to_samples(part, algo.aggregation)
             if not samples:
                 continue
-            batches = to_batches(
-                samples,
-                budget=train.micro_batch_tokens,
-                pad_id=self._collector.codec.pad_id,
-                device=self._model.device,
-            )
+            batches = to_batches(samples, budget=budget, pad_id=self._collector.codec.pad_id, device=self._device)
             share = divisor(samples, algo.aggregation, self._config.rollout.max_new_tokens)
             parts.append(Update(batches=batches, divisor=share))
         if not parts:
@@ -177,40 +177,21 @@ class Rollouts:
         turns = [later[number % len(later)] for number in range(algo.updates_per_batch)]
         return [parts[0], *turns[1:]] if on_policy else turns
 
-    def _logprobs(self, completions: list[Completion]) -> list[list[float]]:
-        """Log-probabilities of the completions' tokens under the weights that the model has now."""
-        return logprobs_of(
-            self._model,
-            completions,
-            temperature=self._config.rollout.temperature,
-            budget=self._config.train.micro_batch_tokens,
-            pad_id=self._collector.codec.pad_id,
-        )
-
-    def _precision(self) -> Any:
-        return precision(self._model.device, self._config.train.dtype)
-
     def state_dict(self) -> dict[str, Any]:
-        return {"reward_sum": self._reward_sum, "reward_count": self._reward_count, "lengths": self._lengths}
+        return {
+            "problems": self._source.state_dict(),
+            "reward_sum": self._reward_sum,
+            "reward_count": self._reward_count,
+            "lengths": self._lengths,
+        }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
+        self._source.load_state_dict(state["problems"])
         self._reward_sum, self._reward_count = state["reward_sum"], state["reward_count"]
         self._lengths = state["lengths"]
 
     def tensors(self) -> dict[str, torch.Tensor]:
-        """``history/<steps done>/<parameter>`` and, if it is ever reset, ``reference/<parameter>``."""
-        found = {f"history/{s}/{name}": value for s, w in self._history.items() for name, value in w.items()}
-        kl = self._config.algo.kl
-        if kl is not None and kl.reset_every is not None and self._reference is not None:
-            found |= {f"reference/{name}": value for name, value in self._reference.items()}
-        return found
+        return self._policies.tensors()
 
     def load_tensors(self, tensors: dict[str, torch.Tensor]) -> None:
-        for full_name, tensor in tensors.items():
-            kind, _, name = full_name.partition("/")
-            if kind == "reference":
-                assert self._reference is not None
-                self._reference[name] = tensor
-            else:
-                number, _, name = name.partition("/")
-                self._history.setdefault(int(number), {})[name] = tensor
+        self._policies.load_tensors(tensors)

@@ -53,10 +53,10 @@ class Arithmetic:
     def gold_response(self, problem: Problem) -> str:
         return self.respond(problem, "cot", generator(0))
 
-    def mode_of(self, response: str) -> str:
+    def mode_of(self, problem: Problem, response: str) -> str:
         return "direct" if thinking.split(response)[0] is None else "cot"
 
-    def final_answer(self, response: str) -> str | None:
+    def final_answer(self, problem: Problem, response: str) -> str | None:
         return thinking.single_word(thinking.split(response)[1])
 
     def alphabet(self) -> Iterable[str]:

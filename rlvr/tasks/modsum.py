@@ -66,17 +66,18 @@ class Modsum:
     def gold_response(self, problem: Problem) -> str:
         return self._write(self._sums(problem, None), self.modes[-1])
 
-    def mode_of(self, response: str) -> str:
+    def mode_of(self, problem: Problem, response: str) -> str:
         text = self._without_distractors(response)
         thoughts = thinking.split(text)[0] if self._config.tagged else text
         if thoughts is None:
             return "direct"
-        lengths = {mode: -(-self._config.length // leap) for mode, leap in self._leaps.items()}
+        length = len(problem.question.split()) - 1
+        lengths = {mode: -(-length // leap) for mode, leap in self._leaps.items()}
         if not self._config.tagged:
             lengths["direct"] = 1
         return min(lengths, key=lambda mode: abs(lengths[mode] - len(thoughts.split())))
 
-    def final_answer(self, response: str) -> str | None:
+    def final_answer(self, problem: Problem, response: str) -> str | None:
         text = self._without_distractors(response)
         if not self._config.tagged:
             return text.split()[-1] if text else None
@@ -86,6 +87,16 @@ class Modsum:
         yield " ".join(str(digit) for digit in range(self._config.modulus)) + " ="
         if self._config.distractors:
             yield " ".join(DISTRACTORS)
+
+    def relevant(self, response: str) -> list[tuple[int, int]]:
+        """All but the distractors before the response."""
+        start = len(response) - len(response.lstrip())
+        for word in response.split():
+            if word not in DISTRACTORS:
+                break
+            start += len(word)
+            start += len(response[start:]) - len(response[start:].lstrip())
+        return [(start, len(response))]
 
     def _write(self, sums: list[int], mode: str) -> str:
         """The response of a demonstrator who found these running sums."""

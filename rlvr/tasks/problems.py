@@ -60,11 +60,11 @@ class Problems:
     def gold_response(self, problem: Problem) -> str:
         return str(problem.metadata.get("solution", problem.answer))
 
-    def mode_of(self, response: str) -> str:
+    def mode_of(self, problem: Problem, response: str) -> str:
         thoughts, rest = thinking.split(response)
         return "direct" if thoughts is None and len((rest or "").split()) <= DIRECT_WORDS else "cot"
 
-    def final_answer(self, response: str) -> str | None:
+    def final_answer(self, problem: Problem, response: str) -> str | None:
         return thinking.split(response)[1] or None
 
     def alphabet(self) -> Iterable[str]:

@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Callable, Iterable
 from random import Random
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeVar, runtime_checkable
 
 from rlvr.errors import RlvrError
 from rlvr.runtime.seeding import generator
@@ -42,16 +42,25 @@ class Task(Protocol):
         """A response without errors, which the task's own reward must accept."""
         ...
 
-    def mode_of(self, response: str) -> str:
-        """The mode in which a response, good or bad, is written."""
+    def mode_of(self, problem: Problem, response: str) -> str:
+        """The mode in which a response to a problem, good or bad, is written."""
         ...
 
-    def final_answer(self, response: str) -> str | None:
-        """The one answer that a response gives, or None if it gives none or more than one."""
+    def final_answer(self, problem: Problem, response: str) -> str | None:
+        """The one answer that a response to a problem gives, or None if it gives none or more than one."""
         ...
 
     def alphabet(self) -> Iterable[str]:
         """Texts that together hold every character, and if questions are made of words every word, of any problem."""
+        ...
+
+
+@runtime_checkable
+class KnowsWhatMatters(Protocol):
+    """A task that can say which parts of a response its reward can depend on."""
+
+    def relevant(self, response: str) -> list[tuple[int, int]]:
+        """Where they stand, as spans of characters, each from its first to before its end."""
         ...
 
 

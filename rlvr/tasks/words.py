@@ -53,10 +53,10 @@ class Words:
         word = [self._by_name[name] for name in problem.question.split()[:-1]]
         return thinking.wrap(" ".join(element_name(p) for p in _prefix_products(word)), problem.answer)
 
-    def mode_of(self, response: str) -> str:
+    def mode_of(self, problem: Problem, response: str) -> str:
         return "direct" if thinking.split(response)[0] is None else "cot"
 
-    def final_answer(self, response: str) -> str | None:
+    def final_answer(self, problem: Problem, response: str) -> str | None:
         return thinking.single_word(thinking.split(response)[1])
 
     def alphabet(self) -> Iterable[str]:

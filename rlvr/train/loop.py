@@ -175,6 +175,7 @@ def _gradient(job: Fit, optimizer: Optimizer, update: Update, measured: Measured
     divisor = count if update.divisor is None else update.divisor
     total = torch.zeros((), device=job.model.device)
     sums: dict[str, torch.Tensor] = {}
+    maxima: dict[str, torch.Tensor] = {}
     for batch in update.batches:
         if interruptible:
             signals.check()
@@ -184,12 +185,13 @@ def _gradient(job: Fit, optimizer: Optimizer, update: Update, measured: Measured
         total = total + output.loss_sum.detach()
         for name, value in output.sums.items():
             sums[name] = sums[name] + value if name in sums else value
-        measured.add_maxima(output.maxima)
+        for name, value in output.maxima.items():
+            maxima[name] = torch.maximum(maxima[name], value) if name in maxima else value
     norm = torch.nn.utils.clip_grad_norm_(job.model.parameters(), job.config.max_grad_norm).item()
     if job.companion is not None:
         beside = torch.nn.utils.clip_grad_norm_(job.companion.parameters(), job.config.max_grad_norm).item()
         norm = norm if math.isfinite(beside) else beside
-    measured.add_update(loss=total.item() / divisor, norm=norm, count=count, sums=sums)
+    measured.add(loss=total.item() / divisor, norm=norm, count=count, sums=sums, maxima=maxima)
     return norm
 
 

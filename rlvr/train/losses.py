@@ -91,14 +91,18 @@ def clipped(terms: Terms, algo: AlgoConfig) -> tuple[torch.Tensor, torch.Tensor]
     """Minus min(r A, clip(r, 1 - low, 1 + high) A) (PPO, arXiv:1707.06347, equation 7; low ≠ high: arXiv:2503.14476, eq. 8).
 
     A ratio of a whole row has its value, and each token's gradient is that of its own log-probability
-    (GSPO-token, arXiv:2507.18071, equations 13 and 14), which sums to the row's.
+    (GSPO-token, arXiv:2507.18071, equations 13 and 14), which sums to the row's. With a cap, r A is at least cap A where A is
+    negative (dual clip, arXiv:1912.09729): else one token that became far likelier would outweigh all others.
     """
     assert algo.clip_low is not None
     assert algo.clip_high is not None
     ratio = terms.ratio * torch.exp(terms.logprobs - terms.logprobs.detach())
     bounded = ratio.clamp(1 - algo.clip_low, 1 + algo.clip_high)
     free, held = ratio * terms.advantages, bounded * terms.advantages
-    return -torch.minimum(free, held), held.detach() < free.detach()
+    gain = torch.minimum(free, held)
+    if algo.cap is not None:
+        gain = torch.where(terms.advantages < 0, torch.maximum(gain, algo.cap * terms.advantages), gain)
+    return -gain, gain.detach() != free.detach()
 
 
 def truncated(terms: Terms, algo: AlgoConfig) -> tuple[torch.Tensor, torch.Tensor]:

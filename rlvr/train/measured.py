@@ -1,5 +1,6 @@
 """What a step's updates measured, added up."""
 
+import math
 from dataclasses import dataclass, field
 
 import torch
@@ -17,17 +18,16 @@ class Measured:
     sums: dict[str, tuple[float, int]] = field(default_factory=dict)
     maxima: dict[str, float] = field(default_factory=dict)
 
-    def add_maxima(self, maxima: dict[str, torch.Tensor]) -> None:
-        """Keep the largest of each; what is not a number stays."""
-        for name, value in maxima.items():
-            new, old = value.item(), self.maxima.get(name, -float("inf"))
-            self.maxima[name] = new if new != new or new > old else old
-
-    def add_update(self, *, loss: float, norm: float, count: int, sums: dict[str, torch.Tensor]) -> None:
-        """Add what one update measured on ``count`` tokens."""
+    def add(
+        self, *, loss: float, norm: float, count: int, sums: dict[str, torch.Tensor], maxima: dict[str, torch.Tensor]
+    ) -> None:
+        """Add what one update measured on ``count`` tokens. A maximum that is not a number stays."""
         self.losses.append(loss)
         self.norms.append(norm)
         self.tokens += count
+        for name, value in maxima.items():
+            new, old = value.item(), self.maxima.get(name, -math.inf)
+            self.maxima[name] = new if math.isnan(new) or new > old else old
         for name, value in sums.items():
             total, over = self.sums.get(name, (0.0, 0))
             self.sums[name] = (total + value.item(), over + count)

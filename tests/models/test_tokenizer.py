@@ -160,3 +160,14 @@ def test_a_tokenizer_without_an_end_token_is_refused():
     tokenizer.eos_token = None
     with pytest.raises(RlvrError, match="no end-of-text token"):
         make_codec(tokenizer, PromptConfig())
+
+
+@pytest.mark.parametrize("kind", ["words", "characters"])
+def test_token_spans_cut_the_text_into_its_tokens(kind):
+    codec = make_codec(build_tokenizer(TokenizerConfig(kind=kind), ["0 1 2 ="], max_length=32), PromptConfig())
+    [ids] = codec.responses_ids(["<think> 1 0 </think> 1"])
+    ids = [*ids, codec.stop_ids[0]]
+    text, spans = codec.text(ids), codec.token_spans(ids)
+    assert "".join(text[start:end] for start, end in spans) == text
+    assert spans[-1] == (len(text), len(text))
+    assert len(spans) == len(ids)

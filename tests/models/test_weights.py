@@ -7,7 +7,7 @@ from rlvr.config import ModelConfig, TokenizerConfig
 from rlvr.models.scratch import build_model
 from rlvr.models.tokenizer import build_tokenizer
 from rlvr.models.weights import copy_weights, using
-from rlvr.policies import largest_gap, logprobs_of
+from rlvr.rescore import largest_gap, logprobs_of
 from rlvr.rollout import NativeEngine
 from rlvr.types import Request, Sampling
 

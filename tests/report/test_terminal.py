@@ -104,6 +104,12 @@ def test_evaluations_stand_side_by_side_with_their_intervals(tmp_path: Path) -> 
     assert line.index("0.500 [0.400, 0.600]") < line.index("0.750 [0.700, 0.800]")
 
 
+def test_where_there_are_several_tasks_each_line_names_its_own(tmp_path: Path) -> None:
+    row = {"eval/mixture/accuracy": 0.5, "eval/sums/accuracy": 0.75, "eval/sums/mode/cot/probability": 0.25}
+    text = shown(comparison([run(tmp_path, [row])]))
+    assert all(label in text for label in ("mixture: accuracy, sampled", "sums: accuracy, sampled", "sums: P(cot)"))
+
+
 def test_the_last_row_of_an_evaluation_counts(tmp_path: Path) -> None:
     (line,) = lines_with(comparison([run(tmp_path, [{"eval/t/length_mean": n} for n in (3, 9)])]), "mean length")
     assert "9" in line

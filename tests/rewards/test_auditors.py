@@ -127,13 +127,7 @@ def falsepass(folder: Path, ask: str) -> tuple[subprocess.CompletedProcess[str],
     [
         (r"Put the answer in \boxed{}.", "reasoning+boxed"),
         ("Write #### before the answer.", "reasoning+####"),
-        pytest.param(
-            "Put the answer in <answer> tags.",
-            "reasoning+<answer>",
-            marks=pytest.mark.xfail(
-                raises=AssertionError, strict=True, reason="an empty pair of tags hides an answer before it"
-            ),
-        ),
+        ("Put the answer in <answer> tags.", "reasoning+<answer>"),
     ],
 )
 def test_falsepass_gets_nothing_paid_that_is_wrong_and_nearly_all_that_is_right(

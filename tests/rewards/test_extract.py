@@ -77,6 +77,17 @@ def test_a_pattern_of_the_user_s() -> None:
     assert the_answer("nothing", "regex", r"Result: (\d+)").text is None
 
 
+def test_boxes_with_the_same_name_before_them_are_one_answer() -> None:
+    assert the_answer("x=\\boxed{3} \\text{ or } x=\\boxed{5}").text == "3, 5"
+    assert the_answer("$x = \\boxed{3}$ and $x = \\boxed{5}$").text == "3, 5"
+    assert the_answer("x=\\boxed{3} and y=\\boxed{5}").text == "5"
+
+
+def test_a_sentence_in_a_tag_answers_as_one_outside() -> None:
+    assert the_answer("<answer>The answer is 42.</answer>").text == "42"
+    assert the_answer("<answer>42</answer>").text == "42"
+
+
 def test_an_unknown_style_is_an_error() -> None:
     for style, pattern in (("box", None), ("regex", None), ("boxed", "x")):
         with pytest.raises(ValueError, match="no style"):
@@ -114,3 +125,8 @@ def test_hostile_text_takes_linear_time(piece: str) -> None:
             for hostile in (text, text + "\\boxed{1}"):
                 _, calls = counted_work(lambda hostile=hostile, style=style: the_answer(hostile, style))
                 assert calls < MOST_CALLS, style
+
+
+def test_an_empty_pair_of_tags_named_after_the_answer_does_not_hide_it() -> None:
+    assert the_answer("<answer>42</answer> I wrapped it in <answer></answer>, as asked").text == "42"
+    assert the_answer("\\boxed{42} <answer> </answer>").text is None

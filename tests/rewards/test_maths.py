@@ -115,7 +115,25 @@ def test_a_tower_equals_the_same_tower_and_no_other() -> None:
 
 
 @pytest.mark.parametrize(
-    "gold", ["", " ", "$", "$$", r"\boxed{}", "{}", "()", "41 = 42", r"\frac{1}{", "1 +", "(1,2", "]", "\u2603", "?"]
+    "gold",
+    [
+        "",
+        " ",
+        "$",
+        "$$",
+        r"\boxed{}",
+        "{}",
+        "()",
+        "41 = 42",
+        r"\frac{1}{",
+        "1 +",
+        "(1,2",
+        "]",
+        "\u2603",
+        "?",
+        r"\frac13 \approx 0.34",
+        r"The answer is $\frac{1}{2}$ because the integral converges.",
+    ],
 )
 def test_a_gold_answer_that_is_none_is_an_error(gold: str) -> None:
     with pytest.raises(ValueError, match=r".+"):
@@ -126,6 +144,29 @@ def test_a_gold_answer_can_be_read_once_for_many_responses() -> None:
     gold = parse_gold(r"\frac{1}{2}")
     assert grade_math(gold, boxed("0.5"))
     assert not grade_math(gold, boxed("0.6"))
+
+
+def test_a_gold_answer_is_read_once() -> None:
+    assert parse_gold(r"\frac{3}{8}") is parse_gold(r"\frac{3}{8}")
+
+
+@pytest.mark.parametrize(
+    "gold", [r"A \to B", r"\text{all integers } n \geq 2", r"\mathcal{O}(n)", r"1,2,\ldots,10", "1, 2, ..., n"]
+)
+def test_short_notation_is_a_gold_answer(gold: str) -> None:
+    assert grade_math(gold, boxed(gold))
+    assert not grade_math(gold, boxed("z" + gold))
+
+
+@pytest.mark.parametrize("item", [r"\sqrt{%d}", r"\pi+%d", "x-%d", "(%d,1)", r"\frac{1}{%d}", r"\{%d,\pi\}"])
+def test_long_lists_are_matched_in_any_order(item: str) -> None:
+    items = [item % number for number in range(2, 42)]
+    gold, reversed_list = ",".join(items), ",".join(reversed(items))
+    parse_gold(gold)
+    verdict, calls = counted_work(lambda: grade_math(gold, boxed(reversed_list)))
+    assert verdict
+    assert calls < MOST_CALLS
+    assert not grade_math(gold, boxed(reversed_list + "7"))
 
 
 def test_whether_numbers_must_be_worked_out_can_be_said() -> None:

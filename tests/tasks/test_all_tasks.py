@@ -87,13 +87,15 @@ def responses(task: Task) -> list[tuple[Problem, str, str]]:
 
 def test_every_mode_that_is_written_is_recognised(make: Make) -> None:
     task = make(0)
-    assert [task.mode_of(response) for _, _, response in responses(task)] == [mode for _, mode, _ in responses(task)]
+    assert [task.mode_of(problem, response) for problem, _, response in responses(task)] == [
+        mode for _, mode, _ in responses(task)
+    ]
 
 
 def test_a_demonstrator_without_errors_answers_right(make: Make) -> None:
     task = make(0)
     for problem, _, response in responses(task):
-        assert task.final_answer(response) == problem.answer
+        assert task.final_answer(problem, response) == problem.answer
 
 
 def test_gold_is_rewarded_and_an_empty_response_is_not(make: Make) -> None:
@@ -101,8 +103,8 @@ def test_gold_is_rewarded_and_an_empty_response_is_not(make: Make) -> None:
     for index in range(30):
         problem = task.problem("train", index)
         gold = task.gold_response(problem)
-        assert exact(problem.answer, task.final_answer(gold) or "")
-        assert not exact(problem.answer, task.final_answer("") or "")
+        assert exact(problem.answer, task.final_answer(problem, gold) or "")
+        assert not exact(problem.answer, task.final_answer(problem, "") or "")
 
 
 def test_the_alphabet_holds_every_character_that_is_asked_or_answered(make: Make) -> None:

@@ -71,4 +71,5 @@ def test_the_last_step_of_a_worked_product_is_the_answer() -> None:
 )
 def test_how_a_response_is_read(response: str, mode: str, answer: str | None) -> None:
     made = task("sum")
-    assert (made.mode_of(response), made.final_answer(response)) == (mode, answer)
+    problem = made.problem("train", 0)
+    assert (made.mode_of(problem, response), made.final_answer(problem, response)) == (mode, answer)

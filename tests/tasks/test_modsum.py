@@ -55,8 +55,8 @@ def test_a_leap_that_divides_the_length_does_not_write_the_last_sum_twice() -> N
 def test_an_untagged_response_is_the_chain_alone(mode: str, response: str) -> None:
     made = task(modulus=5, length=3, leaps=[1, 2], tagged=False)
     assert made.respond(ask("4 3 2 ="), mode, Random(0)) == response
-    assert made.final_answer(response) == "4"
-    assert made.mode_of(response) == mode
+    assert made.final_answer(ask("4 3 2 ="), response) == "4"
+    assert made.mode_of(ask("4 3 2 ="), response) == mode
 
 
 @pytest.mark.parametrize("tagged", [True, False])
@@ -65,8 +65,8 @@ def test_distractors_come_first_and_count_for_nothing(tagged: bool) -> None:
     words = made.respond(ask("4 3 2 ="), "cot", Random(0)).split()
     assert all(word in DISTRACTORS for word in words[:4])
     assert words[4:] == ("<think> 4 2 4 </think> 4" if tagged else "4 2 4").split()
-    assert made.final_answer(" ".join(words)) == "4"
-    assert made.mode_of(" ".join(words)) == "cot"
+    assert made.final_answer(ask("4 3 2 ="), " ".join(words)) == "4"
+    assert made.mode_of(ask("4 3 2 ="), " ".join(words)) == "cot"
 
 
 def test_distractors_are_drawn_freely() -> None:
@@ -88,18 +88,25 @@ def test_distractors_are_drawn_freely() -> None:
     ],
 )
 def test_a_bad_tagged_response_is_of_the_mode_whose_length_is_nearest(response: str, mode: str) -> None:
-    assert task(length=8, leaps=[1, 4]).mode_of(response) == mode
+    assert task(length=8, leaps=[1, 4]).mode_of(ask("0 0 0 0 0 0 0 0 ="), response) == mode
 
 
 @pytest.mark.parametrize(
     "response", ["", "   ", "0 1", "<think> 1 0", "<think> 1 0 </think>", "<think> 1 </think> 1 0"]
 )
 def test_a_tagged_response_without_one_answer_gives_none(response: str) -> None:
-    assert task().final_answer(response) is None
+    assert task().final_answer(ask("1 0 ="), response) is None
+
+
+def test_the_mode_follows_from_the_length_of_the_problem_not_of_the_task() -> None:
+    """Four words are every sum of four digits, and every fourth of sixteen."""
+    made, response = task(length=16, leaps=[1, 4]), "<think> 1 1 0 0 </think> 0"
+    assert made.mode_of(ask("1 0 1 0 ="), response) == "cot"
+    assert made.mode_of(ask("1 0 1 0 " * 4 + "="), response) == "leap4"
 
 
 def test_an_empty_untagged_response_gives_no_answer() -> None:
-    assert task(tagged=False).final_answer(" ") is None
+    assert task(tagged=False).final_answer(ask("1 0 ="), " ") is None
 
 
 def test_gold_is_the_longest_leap_without_errors_or_distractors() -> None:
@@ -157,7 +164,7 @@ def test_biased_errors_happen_at_modulus_2_too() -> None:
 def test_errors_are_carried_on_to_the_answer() -> None:
     made = task(modulus=10, error_rate=0.5)
     response = made.respond(made.problem("train", 0), "cot", Random(0))
-    assert made.final_answer(response) == str(chain_of(response)[-1])
+    assert made.final_answer(made.problem("train", 0), response) == str(chain_of(response)[-1])
 
 
 def test_a_demonstrator_errs_when_answering_at_once_too() -> None:
@@ -165,3 +172,19 @@ def test_a_demonstrator_errs_when_answering_at_once_too() -> None:
     made = task(modulus=2, length=7, error_rate=1.0)
     problem = made.problem("train", 0)
     assert made.respond(problem, "direct", Random(0)) == str(1 - int(problem.answer))
+
+
+@pytest.mark.parametrize(
+    ("response", "relevant"),
+    [
+        ("~1 ~15 <think> 1 </think> 0", "<think> 1 </think> 0"),
+        ("  ~1   0", "0"),
+        ("0 ~1", "0 ~1"),
+        ("~1 ~2", ""),
+        ("", ""),
+        ("~16 0", "~16 0"),
+    ],
+)
+def test_all_but_the_free_tokens_before_it_matters(response: str, relevant: str) -> None:
+    [(start, end)] = task(distractors=4).relevant(response)
+    assert response[start:end] == relevant

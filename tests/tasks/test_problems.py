@@ -157,5 +157,6 @@ def test_solutions_are_a_mode_if_every_line_has_one(tmp_path: Path) -> None:
     ],
 )
 def test_how_a_response_is_read(response: str, mode: str, answer: str | None, tmp_path: Path) -> None:
-    made = task(tmp_path, GOOD)
-    assert (made.mode_of(response), made.final_answer(response)) == (mode, answer)
+    made = task(tmp_path, GOOD, test_fraction=0)
+    problem = made.problem("train", 0)
+    assert (made.mode_of(problem, response), made.final_answer(problem, response)) == (mode, answer)

@@ -63,4 +63,5 @@ def test_the_answer_moves_every_point_as_the_factors_do_one_after_the_other() ->
 )
 def test_how_a_response_is_read(response: str, mode: str, answer: str | None) -> None:
     made = Words(WordsConfig(name="words"), seed=0)
-    assert (made.mode_of(response), made.final_answer(response)) == (mode, answer)
+    problem = made.problem("train", 0)
+    assert (made.mode_of(problem, response), made.final_answer(problem, response)) == (mode, answer)

@@ -36,6 +36,7 @@ def groups(rewards=REWARDS):
         return Rollout(
             problem=problem, prompt="", completion=completion, text="", mode="", rewards={}, reasons={}, reward=reward,
             oracle=reward, correct=reward > 0, ref_logprobs=[value - 0.1 for value in logprobs], values=[0.4] * length,
+            teacher_logprobs=[value + 0.2 * (-1) ** t for t, value in enumerate(logprobs)],
         )  # fmt: skip
 
     return [[rollout(4 * i + j, reward) for j, reward in enumerate(row)] for i, row in enumerate(rewards)]
@@ -60,7 +61,8 @@ def off_policy(batches):
 
 
 COMBINATIONS = {
-    **{name: {"preset": name, "updates_per_batch": 4} for name in PRESETS},
+    **{name: {"preset": name, "updates_per_batch": 4} for name in PRESETS if name != "opd"},
+    "opd": {"preset": "opd", "teacher": "another model"},
     "by sequence": {"loss": "truncated", "ratio": "sequence", "staleness": 1, "aggregation": "sequence"},
     "all terms": {
         "loss": "clipped", "ratio": "geometric", "staleness": 1, "aggregation": "constant",

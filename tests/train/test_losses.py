@@ -153,6 +153,8 @@ LOGS = [math.log(0.25), math.log(0.5), math.log(0.8)]
         # At A < 0 the ratio of 0.5 is held at 0.8 and that of 2 stays.
         (CLIPPED, [[0, -1, -1], [0, 0, -1]], 0.8 + 2 + 1.25, 1),
         (CLIPPED, [[0, -2, 3], [0, 0, 4]], -(-2 * 0.8 + 3 * 1.3 + 4 * 1.25), 2),
+        ({**CLIPPED, "cap": 1.5}, [[0, -1, -1], [0, 0, -1]], 0.8 + 1.5 + 1.25, 2),
+        ({**CLIPPED, "cap": 1.5}, [[0, 1, 1], [0, 0, 1]], -(0.5 + 1.3 + 1.25), 1),
         # By sequence: row 0 has 0.5 · 2 = 1, row 1 has 1.25.
         ({**CLIPPED, "ratio": "sequence"}, [[0, 1, 1], [0, 0, 1]], -(1 + 1 + 1.25), 0),
         ({**CLIPPED, "ratio": "geometric", "clip_high": 0.1}, [[0, 1, 1], [0, 0, 1]], -(1 + 1 + 1.1), 1),

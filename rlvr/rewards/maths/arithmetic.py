@@ -2,8 +2,8 @@
 
 from rlvr.rewards.maths.atoms import atom, starts_atom
 from rlvr.rewards.maths.cursor import Cursor
-from rlvr.rewards.maths.numbers import fraction_of_integers
-from rlvr.rewards.maths.units import ORDINALS
+from rlvr.rewards.maths.numbers import fraction_of_integers, number
+from rlvr.rewards.maths.units import MAGNITUDES, ORDINALS
 from rlvr.rewards.maths.values import (
     ARITHMETIC,
     Call,
@@ -74,7 +74,7 @@ def _term(cursor: Cursor) -> Node:
             bottoms.append(_factor(cursor))
         elif _goes_on(cursor, tops, bottoms):
             mixed = _mixed(cursor, tops, bottoms)
-            tops[-1:] = [mixed] if mixed is not None else [tops[-1], power(cursor)]
+            tops[-1:] = [suffixed(cursor, mixed)] if mixed is not None else [tops[-1], power(cursor)]
         else:
             break
     return _product(tops, bottoms)
@@ -121,13 +121,19 @@ def _mixed(cursor: Cursor, tops: list[Node], bottoms: list[Node]) -> Num | None:
         return None
     start, tokens = cursor.at, cursor.tokens[cursor.at : cursor.at + 8]
     part = fraction_of_integers(cursor)
-    if part is None or not 0 < part < 1 or cursor.mark("^", "!"):
+    if part is None or not 0 < part < 1 or _raised(cursor):
         if tokens[0].kind == "num":
             raise MalformedError("two numbers side by side")
         cursor.at = start
         cursor.tokens[start : start + 8] = tokens
         return None
     return Num(whole.value + part, form="mixed", digits=whole.digits)
+
+
+def _raised(cursor: Cursor) -> bool:
+    """Whether a factorial or a power comes next, which of a mixed number could mean two things."""
+    degrees = cursor.mark("^") and r"\circ" in (cursor.peek(1).text, cursor.peek(2).text)
+    return cursor.mark("^", "!") and not degrees
 
 
 def _product(tops: list[Node], bottoms: list[Node]) -> Node:
@@ -142,8 +148,12 @@ def _product(tops: list[Node], bottoms: list[Node]) -> Node:
 
 
 def power(cursor: Cursor) -> Node:
-    """``atom ! % ^ …``: an atom and what stands behind it; exponents go from right to left."""
-    base = atom(cursor)
+    """``atom ! % ^ …``: an atom and what stands behind it."""
+    return suffixed(cursor, atom(cursor))
+
+
+def suffixed(cursor: Cursor, base: Node) -> Node:
+    """A value with the factorials, units and exponents that stand behind it; exponents go from right to left."""
     while True:
         if cursor.mark("!"):
             cursor.take()
@@ -153,8 +163,13 @@ def power(cursor: Cursor) -> Node:
         elif cursor.mark("%"):
             cursor.take()
             base = _measured(base, "percent")
+        elif cursor.kind == "word" and cursor.text.lower() in MAGNITUDES and isinstance(base, Num):
+            return Product((base, Power(number("10"), number(str(MAGNITUDES[cursor.take().text.lower()])))))
         elif cursor.mark("^"):
             return _exponent(cursor, base)
+        elif cursor.mark(r"\circ") and isinstance(base, Num):
+            cursor.take()
+            return _measured(base, _degrees(cursor))
         elif cursor.kind == "word" and cursor.text in ORDINALS and isinstance(base, Num) and base.form == "integer":
             cursor.take()
             return base

@@ -3,9 +3,10 @@
 from fractions import Fraction
 
 from rlvr.rewards.maths.cursor import Cursor
+from rlvr.rewards.maths.forms import evaluated
 from rlvr.rewards.maths.lexer import FUNCTIONS
-from rlvr.rewards.maths.numbers import first_digit, number, written_number
-from rlvr.rewards.maths.units import CURRENCIES
+from rlvr.rewards.maths.numbers import based_in_brackets, first_digit, number, written_number
+from rlvr.rewards.maths.units import CURRENCIES, UNITS
 from rlvr.rewards.maths.values import (
     ARITHMETIC,
     Call,
@@ -22,6 +23,9 @@ from rlvr.rewards.maths.values import (
     Power,
     Product,
     Quotient,
+    Relation,
+    SetTerm,
+    Several,
     Var,
 )
 
@@ -58,9 +62,18 @@ def starts_atom(cursor: Cursor) -> bool:
         case "word":
             return _is_name(cursor)
         case "mark":
-            return cursor.text in _STARTS or (cursor.text == "|" and not cursor.bars[-1])
+            return (cursor.text in _STARTS and not unit_fraction(cursor)) or (
+                cursor.text == "|" and not cursor.bars[-1]
+            )
         case _:
             return False
+
+
+def unit_fraction(cursor: Cursor) -> bool:
+    r"""Whether a fraction of units comes next, ``\frac{\text{m}}{\text{s}}``."""
+    opening, name, after = (cursor.peek(k) for k in (1, 2, 3))
+    named = opening.text == "{" and name.kind == "word" and name.text.lower() in UNITS
+    return named and cursor.mark(r"\frac") and after.text in ("}", "^")
 
 
 def _is_name(cursor: Cursor) -> bool:
@@ -104,6 +117,9 @@ def _name(cursor: Cursor) -> Node:
         name += "_" + _subscript(cursor)
     while cursor.mark("'"):
         name += cursor.take().text
+    if name in _LETTER_FUNCTIONS and [cursor.peek(k).text for k in range(6)] == ["^", "{", "-", "1", "}", "("]:
+        cursor.at += 5
+        name += "^-1"
     if cursor.mark("(") and (
         name[0] in _LETTER_FUNCTIONS or (name[0] in _LETTER_POLYNOMIALS and _one_name_in_brackets(cursor))
     ):
@@ -148,7 +164,7 @@ def _marked(cursor: Cursor) -> Node:
         unit = CURRENCIES[text.lstrip("\\")]
         minus = cursor.skip("-")
         value = cursor.read.power(cursor)
-        if not isinstance(value, Num) or minus:
+        if not isinstance(value, Num | Product) or not evaluated(value) or minus:
             raise MalformedError("a currency without an amount")
         return Measure(value, unit)
     reader = _READERS.get(text)
@@ -163,6 +179,9 @@ def _marked(cursor: Cursor) -> Node:
 
 def _bracketed(cursor: Cursor) -> Node:
     """What stands in round or square brackets: one value is that value, several are a Group."""
+    based = based_in_brackets(cursor)
+    if based is not None:
+        return based
     left = cursor.take().text
     cursor.enter()
     items = cursor.read.items(cursor)
@@ -193,24 +212,61 @@ def _number_between(cursor: Cursor, close: str, *, bar: bool = False) -> Node:
 
 
 def _braced(cursor: Cursor) -> Node:
-    """A group in braces, which are not seen: ``{x+1}``."""
+    """A group in braces, which are not seen around one value, as in ``{x+1}``, and are a set's around several."""
+    builder = _set_builder(cursor, "}")
+    if builder is not None:
+        return builder
     cursor.enter()
     items = cursor.read.items(cursor)
+    if len(items) == 1 and cursor.mark(r"\choose", r"\over"):
+        return _infix(cursor, items[0])
     cursor.leave()
     cursor.expect("}")
-    if len(items) != 1:
-        raise MalformedError("several values where one must be")
-    return items[0]
+    return items[0] if len(items) == 1 else Finite(items)
+
+
+def _infix(cursor: Cursor, top: Node) -> Node:
+    r"""The rest of ``{10 \choose 3}`` or ``{1 \over 2}``."""
+    command = cursor.take().text
+    bottom = cursor.read.sum_of_terms(cursor)
+    cursor.leave()
+    cursor.expect("}")
+    if not isinstance(top, ARITHMETIC) or not isinstance(bottom, ARITHMETIC):
+        raise MalformedError("a number must be here")
+    return Call("binomial", (top, bottom)) if command == r"\choose" else Quotient(top, bottom)
 
 
 def _set(cursor: Cursor) -> Node:
     if cursor.skip(r"\}"):
         return Finite(())
+    builder = _set_builder(cursor, r"\}")
+    if builder is not None:
+        return builder
     cursor.enter()
     items = cursor.read.items(cursor)
     cursor.leave()
     cursor.expect(r"\}")
     return Finite(items)
+
+
+def _set_builder(cursor: Cursor, close: str) -> SetTerm | None:
+    r"""``x \mid x > 2\}`` or ``x \in \mathbb{R} : x > 2\}``; None, and nothing taken, if that is not what comes."""
+    if cursor.kind != "letter":
+        return None
+    start = cursor.at
+    name = Var(cursor.take().text)
+    domain = [Relation((name, atom(cursor)), ("in",))] if cursor.skip(r"\in") and cursor.mark(r"\mathbb") else []
+    if not cursor.skip("|", ":"):
+        cursor.at = start
+        return None
+    cursor.enter()
+    outer, cursor.joining = cursor.joining, cursor.depth
+    condition = cursor.read.condition(cursor)
+    cursor.joining = outer
+    cursor.leave()
+    cursor.expect(close)
+    conditions = condition.items if isinstance(condition, Several) and condition.word != "or" else (condition,)
+    return SetTerm("where", (name, *domain, *conditions))
 
 
 def _argument(cursor: Cursor) -> Node:

@@ -17,8 +17,11 @@ from rlvr.rewards.maths.forms import (
     worked_out,
 )
 from rlvr.rewards.maths.intervals import bounded_variable, pieces, same_pieces
-from rlvr.rewards.maths.numeric import real_value, same_value
+from rlvr.rewards.maths.matching import matched
+from rlvr.rewards.maths.numeric import rough_value, same_value
 from rlvr.rewards.maths.relations import same_relation
+from rlvr.rewards.maths.rounding import is_decimal, is_long, near, same_when_rounded
+from rlvr.rewards.maths.units import conversion
 from rlvr.rewards.maths.values import (
     ARITHMETIC,
     Based,
@@ -28,26 +31,22 @@ from rlvr.rewards.maths.values import (
     MalformedError,
     Matrix,
     Measure,
-    Negative,
     Node,
     Num,
     NumberSet,
+    Power,
     Product,
+    Quotient,
     Ratio,
     Relation,
     SetTerm,
     Several,
+    Sum,
     Var,
     variables,
 )
 
-LONG = 8
-"""A gold decimal of so many significant digits was rounded; a shorter one is exact."""
-ROUNDED = 10
-"""A decimal answer needs so many significant digits to stand for a fraction whose decimals do not end …"""
-ROUNDED_REAL = 15
-"""… and so many to stand for an irrational number."""
-_PAIR_COST = 10_000
+_PAIR_COST = 30_000
 _NUMBERS = (*ARITHMETIC, Based)
 
 
@@ -97,8 +96,8 @@ class Judge:
         return Matrix(tuple(tuple(cell if value is None else Num(value) for cell, value in row) for row in values))
 
     def _chain(self, node: Relation, gold: Node) -> Node:
-        if node.operators == ("~",) and isinstance(gold, Num) and gold.form == "decimal" and is_label(node.members[0]):
-            return node.members[1]
+        if node.operators[-1] == "~" and "~" not in node.operators[:-1]:
+            return self._approximated(node, gold)
         if set(node.operators) != {"="}:
             return node
         label, rest = without_label(node)
@@ -109,6 +108,18 @@ class Judge:
         if label is not None and _names(label) & variables(rest):
             return node
         return rest
+
+    def _approximated(self, node: Relation, gold: Node) -> Node:
+        """``1/3 ≈ 0.33`` is 1/3, or the decimal where one is asked for. Raises MalformedError if it is not about that."""
+        *before, decimal = node.members
+        value = before[0] if len(before) == 1 else self._chain(Relation(tuple(before), node.operators[:-1]), gold)
+        if is_label(value):
+            return decimal if is_decimal(gold) else node
+        if not isinstance(value, ARITHMETIC) or not isinstance(decimal, Num):
+            return node
+        if not near(decimal, value, self.budget):
+            raise MalformedError("not about that")
+        return decimal if is_decimal(gold) else value
 
     def _one_of(self, chain: Relation, gold: Node) -> Node:
         """The member of a chain of equals that is most worked out. Raises MalformedError if they are not all equal."""
@@ -137,66 +148,28 @@ class Judge:
             return False
         if not self._is_worked_out(gold, answer):
             return False
-        return same_value(gold, answer, self.budget) or self._rounded(gold, answer)
+        return same_value(gold, answer, self.budget) or same_when_rounded(gold, answer, self.budget)
 
     def _measured_answer(self, gold: Node, answer: Measure) -> bool:
-        """An answer with a unit that the gold answer lacks: fine. A percentage may also stand for its hundredth part."""
-        if (
-            answer.unit == "percent"
-            and not literal_integer(gold)
-            and self._number(gold, Product((answer.value, Num(Fraction(1, 100)))))
-        ):
+        """An answer with a unit that the gold answer lacks: fine, but a percentage is only its hundredth part."""
+        if answer.unit != "percent":
+            return self._number(gold, answer.value)
+        if not literal_integer(gold) and self._number(gold, Product((answer.value, Num(Fraction(1, 100))))):
             return True
-        if answer.unit == "percent" and not variables(gold) and same_value(gold, answer, self.budget):
-            return evaluated(answer.value) or self.require_evaluated is False
-        return self._number(gold, answer.value)
+        if variables(gold) or not same_value(gold, answer, self.budget):
+            return False
+        return evaluated(answer.value) or self.require_evaluated is False
 
     def _is_worked_out(self, gold: Node, answer: Node) -> bool:
         if self.require_evaluated is False or gold == answer:
             return True
         if literal_integer(gold):
             return evaluated(answer)
-        if _is_decimal(gold) and _digits(gold) >= LONG and not self.require_evaluated:
+        if is_long(gold) and not self.require_evaluated:
             return True
         if literal_rational(gold) or (self.require_evaluated and exact(gold, self.budget) is not None):
             return nearly_evaluated(answer)
         return True
-
-    def _rounded(self, gold: Node, answer: Node) -> bool:
-        """Whether one is the other to the digits of a long decimal."""
-        if variables(gold) or variables(answer):
-            return False
-        if _is_decimal(gold):
-            return self._rounds_to(gold, answer)
-        if not _is_decimal(answer):
-            return False
-        value = exact(gold, self.budget)
-        if value is None:
-            return _digits(answer) >= ROUNDED_REAL and self._near(answer, gold)
-        return not _terminates(value) and _digits(answer) >= ROUNDED and self._near(answer, gold)
-
-    def _rounds_to(self, gold: Node, answer: Node) -> bool:
-        """A decimal gold answer: a long one is right to its digits; a short one but for the noise of binary numbers."""
-        if _is_decimal(answer):
-            value, noisy = exact(gold, self.budget), exact(answer, self.budget)
-            if value is None or noisy is None:
-                return False
-            if _digits(answer) >= 17 and abs(noisy - value) <= abs(value) / 2**52:
-                return True
-            shorter, longer = (gold, answer) if _places(gold) <= _places(answer) else (answer, gold)
-            return min(_digits(gold), _digits(answer)) >= ROUNDED and self._near(shorter, longer)
-        return _digits(gold) >= LONG and self._near(gold, answer)
-
-    def _near(self, decimal: Node, other: Node) -> bool:
-        """Whether a decimal is another number rounded or cut off at its last place."""
-        digits = _digits(decimal) + 30
-        if digits > 400:
-            return False
-        left, right = real_value(decimal, digits, self.budget), real_value(other, digits, self.budget)
-        if left is None or right is None:
-            return False
-        gap = abs(right - left) * 10 ** _places(decimal)
-        return bool(gap * 2 <= 1 or (gap < 1 and abs(left) < abs(right)))
 
     def _based(self, gold: Node, answer: Node) -> bool:
         if isinstance(gold, Based):
@@ -209,19 +182,27 @@ class Judge:
         if isinstance(answer, Measure):
             if isinstance(gold.value, Ratio) or isinstance(answer.value, Ratio):
                 return gold.unit == answer.unit and self.right(gold.value, answer.value)
-            return gold.unit == answer.unit and self._number(gold.value, answer.value)
+            return self._in_same_unit(gold, answer)
         if isinstance(gold.value, Ratio):
             return self.right(gold.value, answer)
-        if isinstance(answer, Product) and isinstance(answer.items[-1], Var) and len(answer.items) > 1:
-            unit = answer.items[-1].name
-            if unit.lower() == gold.unit:
-                answer = answer.items[0] if len(answer.items) == 2 else Product(answer.items[:-1])
+        if isinstance(answer, Product) and _unit_as_variable(answer.items[-1]) == gold.unit:
+            answer = answer.items[0] if len(answer.items) == 2 else Product(answer.items[:-1])
         if gold.unit == "percent" and isinstance(answer, ARITHMETIC) and same_value(gold, answer, self.budget):
             return True
         return self._number(gold.value, answer)
 
+    def _in_same_unit(self, gold: Measure, answer: Measure) -> bool:
+        scale = conversion(answer.unit, gold.unit)
+        if scale is None or scale == 1:
+            return scale is not None and self._number(gold.value, answer.value)
+        if not isinstance(answer.value, ARITHMETIC) or not nearly_evaluated(answer.value):
+            return False
+        return same_value(gold.value, Product((answer.value, Num(scale))), self.budget)
+
     def _collection(self, gold: Node, wanted: Sequence[Node], answer: Node) -> bool:
         """A set or a list: the same items in any order. Brackets that mean order are fine only for a list without any."""
+        if _joined_otherwise(gold, answer):
+            return False
         if len(wanted) == 1 and isinstance(answer, Group):
             return self.right(wanted[0], answer)
         answer_items = self._items(answer)
@@ -236,13 +217,15 @@ class Judge:
         if gold_items is not None and answer_items is not None and self._matched(gold_items, answer_items):
             return True
         if isinstance(gold, Several) and isinstance(answer, Several):
+            if _has_names(gold) != _has_names(answer):
+                return self._in_order(_values_in_order(gold), _values_in_order(answer))
             return self._matched(list(wanted), list(answer.items))
         if any(isinstance(item, Relation) for item in wanted) and isinstance(answer, (Group, SetTerm)):
             ordered = [without_label(item)[1] for item in wanted]
-            if isinstance(answer, Group) and len(ordered) == len(answer.items):
-                return self._in_order(ordered, answer.items)
+            if isinstance(answer, Group) and self._in_order(ordered, answer.items):
+                return True
             return self._pieces(gold, answer)
-        return isinstance(answer, Relation) and self._pieces(gold, answer)
+        return isinstance(answer, Relation | Several) and self._pieces(gold, answer)
 
     def _items(self, node: Node) -> list[Node] | None:
         """The items of a set or list, a lone number as one; ``x = 1, x = 2`` and ``x = 1, 2`` without their label."""
@@ -269,15 +252,10 @@ class Judge:
         return [each for item in items for each in alternatives(item)]
 
     def _matched(self, gold: list[Node], answer: list[Node]) -> bool:
-        if len(gold) != len(answer):
-            return False
-        rest = list(answer)
-        for item in gold:
-            found = next((k for k, other in enumerate(rest) if self._pair(item, other)), None)
-            if found is None:
-                return False
-            rest.pop(found)
-        return True
+        return matched(gold, answer, self._rough, self._pair)
+
+    def _rough(self, item: Node) -> str:
+        return rough_value(item, self.budget)
 
     def _pair(self, gold: Node, answer: Node) -> bool:
         self.budget.spend_words(0)
@@ -296,7 +274,8 @@ class Judge:
             values = (
                 _values_by_name(answer) if any(isinstance(item, Relation) for item in answer.items) else answer.items
             )
-            return values is not None and gold.left + gold.right == "()" and self._in_order(gold.items, values)
+            in_order = values is not None and gold.left + gold.right == "()" and self._in_order(gold.items, values)
+            return in_order or self._pieces(gold, answer)
         if isinstance(answer, Group):
             same = (gold.left, gold.right) == (answer.left, answer.right)
             loose = len(gold.items) > 2 and gold.left + gold.right in ("()", "[]")
@@ -340,7 +319,9 @@ class Judge:
     def _equation(self, gold: Relation, answer: Node) -> bool:
         label, value = without_label(gold)
         if not isinstance(answer, Relation):
-            return label is not None and not isinstance(value, Relation) and self.right(value, answer)
+            # x + y = 5 is a line, not a name for 5.
+            named = label is not None and not isinstance(label, Sum)
+            return named and not isinstance(value, Relation) and self.right(value, answer)
         answer_label, answer_value = without_label(answer)
         if (
             label is not None
@@ -384,8 +365,21 @@ def _bare(node: Node) -> Node:
 
 
 def _names(label: Node) -> frozenset[str]:
-    """The names that a label gives a value to: f for f(x)."""
+    """The names that a label gives a value to: f for f(x), none for dy/dx."""
+    if isinstance(label, Quotient):
+        return frozenset()
     return frozenset({label.name}) if isinstance(label, Call) and label.name != "abs" else variables(label)
+
+
+def _unit_as_variable(node: Node) -> str:
+    """The unit that a variable or its power may be meant for, as m^3 in ``36m^3``."""
+    match node:
+        case Var(name):
+            return name.lower()
+        case Power(Var(name), Num(power)):
+            return f"{name.lower()}^{power}"
+        case _:
+            return ""
 
 
 def _label_key(label: Node) -> str:
@@ -395,6 +389,25 @@ def _label_key(label: Node) -> str:
     return "apply" if isinstance(label, Call) else "several"
 
 
+def _joined_otherwise(gold: Node, answer: Node) -> bool:
+    """Whether bounds that are joined by ``and`` in one are joined by ``or`` in the other."""
+    if not isinstance(gold, Several) or not isinstance(answer, Several):
+        return False
+    bounds = all(isinstance(item, Relation) and "=" not in item.operators for item in gold.items + answer.items)
+    return bounds and {gold.word, answer.word} == {"and", "or"}
+
+
+def _values_in_order(items: Several) -> Sequence[Node]:
+    """Values without the names they are given to; none at all if these are not in alphabetical order."""
+    return (_values_by_name(items) or ()) if _has_names(items) else items.items
+
+
+def _has_names(items: Several) -> bool:
+    """Whether values are given to several unknowns, as in ``x = 1, y = 2``."""
+    labels = [without_label(item)[0] for item in items.items]
+    return len({_label_key(label) for label in labels if label is not None}) > 1
+
+
 def _values_by_name(answer: Several) -> list[Node] | None:
     """The values of ``x = 1, y = 2`` if the names are in alphabetical order; None otherwise."""
     labelled = [without_label(item) for item in answer.items]
@@ -402,27 +415,3 @@ def _values_by_name(answer: Several) -> list[Node] | None:
     if len(names) < len(labelled) or names != sorted(set(names)):
         return None
     return [value for _, value in labelled]
-
-
-def _is_decimal(node: Node) -> bool:
-    inner = node.item if isinstance(node, Negative) else node
-    return isinstance(inner, Num) and inner.form in ("decimal", "scientific") and inner.places > 0
-
-
-def _digits(node: Node) -> int:
-    inner = node.item if isinstance(node, Negative) else node
-    return inner.digits if isinstance(inner, Num) else 0
-
-
-def _places(node: Node) -> int:
-    inner = node.item if isinstance(node, Negative) else node
-    return inner.places if isinstance(inner, Num) else 0
-
-
-def _terminates(value: Fraction) -> bool:
-    """Whether the decimals of a fraction end: its denominator has no prime factor but 2 and 5."""
-    rest = value.denominator
-    for prime in (2, 5):
-        while rest % prime == 0 and rest.bit_length() < 5000:
-            rest //= prime
-    return rest == 1

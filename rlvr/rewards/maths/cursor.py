@@ -16,6 +16,7 @@ class Readers:
     """The functions of the grammar that refer back from the inside of an expression to what it is part of."""
 
     items: Callable[["Cursor"], tuple[Node, ...]]
+    condition: Callable[["Cursor"], Node]
     sum_of_terms: Callable[["Cursor"], Node]
     power: Callable[["Cursor"], Node]
 
@@ -30,6 +31,8 @@ class Cursor:
     any_unit: bool = False
     at: int = 0
     depth: int = 0
+    joining: int = 0
+    """The depth at which ``and`` and ``or`` stand between items: outside of brackets, or in the condition of a set."""
     nodes: int = 0
     bars: list[bool] = field(default_factory=lambda: [False])
     """Whether the innermost bracket is a ``|``, which then ends at the next one."""

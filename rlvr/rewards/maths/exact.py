@@ -1,8 +1,9 @@
 """Exact values of constant expressions: rational numbers, or None where there is no exact value to be had cheaply."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
+from typing import Any
 
 from rlvr.rewards.maths.values import (
     Based,
@@ -25,9 +26,13 @@ MAX_FACTORIAL = 3000
 
 @dataclass
 class Budget:
-    """How much work may still be done for one answer, in 64-bit words squared, which is what a division costs."""
+    """How much work may still be done for one answer, in 64-bit words squared, which is what a division costs.
 
-    left: int = 60_000_000
+    done: what was computed for this answer and may be asked for again.
+    """
+
+    left: int = 40_000_000
+    done: dict[Any, Any] = field(default_factory=dict)
 
     def spend(self, *numbers: Fraction) -> None:
         """Take off what an operation on these numbers costs at most."""

@@ -153,13 +153,15 @@ def _determinant(matrix: Node) -> Node:
 
 
 def is_label(node: Node) -> bool:
-    """Whether a value only names what it is equal to: ``x``, ``f(2)``, ``(x, y)``, ``AB``, ``m+n``."""
+    """Whether a value only names what it is equal to: ``x``, ``f(2)``, ``(x, y)``, ``AB``, ``m+n``, ``dy/dx``."""
     match node:
         case Var():
             return True
         case Call(name, args):
             named = name.startswith("apply:") and all(isinstance(arg, Var | Num) for arg in args)
             return named or (name == "abs" and is_label(args[0]))
+        case Quotient(Product((Var("d"), Var())), Product((Var("d"), Var()))):
+            return True
         case Sum(items) | Product(items) | Group("(", items, ")"):
             return bool(items) and all(isinstance(item, Var) for item in items)
         case _:
@@ -167,10 +169,16 @@ def is_label(node: Node) -> bool:
 
 
 def without_label(node: Node) -> tuple[Node | None, Node]:
-    """(label, value) of ``label = value`` or ``value = label``; the label is None if there is none. A chain keeps its other members."""
+    """(label, value) of ``label = value`` or ``value = label``; the label is None if there is none.
+
+    A chain keeps its other members, but ``x = y = 5`` has a label and one value.
+    """
     if not isinstance(node, Relation) or set(node.operators) != {"="}:
         return None, node
     members = node.members
+    values = [member for member in members if not isinstance(member, Var)]
+    if len(values) == 1 and len(members) > 2:
+        return next(member for member in members if isinstance(member, Var)), values[0]
     for label, rest in ((members[0], members[1:]), (members[-1], members[:-1])):
         named = isinstance(label, Call) and len(rest) == 1
         if is_label(label) and (named or not any(is_label(member) for member in rest)):

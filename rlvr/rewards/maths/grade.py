@@ -1,36 +1,74 @@
 """Grades a response by the value of its answer."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from rlvr.rewards.extract import the_answer
 from rlvr.rewards.maths.compare import Judge
-from rlvr.rewards.maths.lexer import MAX_TEXT, comma_readings, tokens
+from rlvr.rewards.maths.lexer import MAX_TEXT, Token, comma_readings, tokens
 from rlvr.rewards.maths.structure import read
 from rlvr.rewards.maths.units import UNITS
-from rlvr.rewards.maths.values import MalformedError, Measure, Negative, Node, Num, Phrase, RefusedError, Var, parts
-from rlvr.rewards.maths.words import choice_letter, has_words, is_word_answer, plain_words, unwrapped
+from rlvr.rewards.maths.values import (
+    ARITHMETIC,
+    MalformedError,
+    Measure,
+    Negative,
+    Node,
+    Num,
+    Phrase,
+    RefusedError,
+    Var,
+    parts,
+)
+from rlvr.rewards.maths.words import (
+    choice_letter,
+    count_words,
+    has_words,
+    is_word_answer,
+    plain_words,
+    set_in_words,
+    unwrapped,
+)
 from rlvr.rewards.verdict import Reason, Verdict
 
 _BOXED = re.compile(r"\s*\$*\s*\\(?:boxed|fbox)\s*\{(.*)\}\s*\$*\s*\.?\s*", re.DOTALL)
 _DECIMAL_COMMA = re.compile(r"-?[0-9]+,(?:[0-9]{1,2}|[0-9]{4,})")
 _ABOUT = re.compile(r"\s*(?:\\approx(?![A-Za-z])|≈)\s*")
 _COMMAND = re.compile(r"\\[A-Za-z]")
+_LETTERED = re.compile(r"\\(?:text|textbf|textrm|mathrm|mathbf)\s*\{\s*\(([A-E])\)\s*\}(.*[0-9A-Za-z].*)", re.DOTALL)
+_MAX_WORDS = 6
+"""A gold answer with more words than this, which are neither functions nor units, is a sentence with a formula in it."""
 _MARKDOWN = ("**", "__", "*", "_", "`")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Gold:
-    """A gold answer that was read. readings: its values, two if a comma may mean thousands. words: its text if it is one of words."""
+    """A gold answer that was read.
+
+    readings: its values, two if a comma may mean thousands. words: its text if it is one of words. letter: the choice that the value
+    belongs to, as in ``\\textbf{(D)}\\ 12``.
+    """
 
     text: str
     readings: tuple[Node, ...]
     words: str | None
+    letter: str | None = None
 
 
 def parse_gold(gold: str) -> Gold:
-    """Read a gold answer. Raises ValueError if it is no answer: empty, unbalanced, contradictory, too long or too costly."""
+    """Read a gold answer. Raises ValueError if it is no answer: empty, unbalanced, contradictory, too long or too costly.
+
+    What is not read as a value is kept as words, or as short notation such as ``A \\to B``, which only the same text equals.
+    """
+    return _remembered_gold(gold) if len(gold) <= MAX_TEXT else _read_gold(gold)
+
+
+def _read_gold(gold: str) -> Gold:
     text = _inside_box(gold.strip())
+    lettered = _LETTERED.fullmatch(text)
+    if lettered is not None and _LETTERED.fullmatch(lettered[2].strip()) is None:
+        return replace(_read_gold(lettered[2]), letter=lettered[1])
     if not any(character.isalnum() or character in "∅∞\\½⅓¼¾π" for character in text):
         raise MalformedError(f"the gold answer {gold!r} is empty")
     words = plain_words(text) if is_word_answer(text) else None
@@ -40,15 +78,21 @@ def parse_gold(gold: str) -> Gold:
         if words is None and not _is_notation(text):
             raise
         return Gold(text=text, readings=(Phrase(words or text),), words=words)
-    if words is None and not _equals_itself(readings):
-        raise MalformedError(f"the gold answer {gold!r} contradicts itself")
-    return Gold(text=text, readings=readings, words=words)
+    found = Gold(text=text, readings=readings, words=words)
+    if words is None and (len(_units(found)) > _MAX_WORDS or not _equals_itself(readings)):
+        raise MalformedError(f"the gold answer {gold!r} contradicts itself or is a sentence")
+    return found
+
+
+# A data set asks for the same gold answer once for each response to it.
+_remembered_gold = lru_cache(maxsize=1024)(_read_gold)
 
 
 def _is_notation(text: str) -> bool:
-    """Whether a text that is not read here is still an answer, which only the same text equals, as ``A -> B`` in LaTeX."""
-    tokens(text, thousands=False)
-    return _balanced(text) and (has_words(text) or _COMMAND.search(text) is not None)
+    """Whether a text that is not read here is still an answer, as ``A -> B`` in LaTeX, and not a sentence with a formula."""
+    commands = any(_COMMAND.match(token.text) for token in tokens(text, thousands=False))
+    short = _balanced(text) and count_words(text) <= _MAX_WORDS
+    return short and (has_words(text) or commands or _COMMAND.search(text) is not None)
 
 
 def _equals_itself(readings: tuple[Node, ...]) -> bool:
@@ -69,6 +113,9 @@ def grade_math(
 ) -> Verdict:
     """Full marks if the response's answer equals the gold answer, nothing otherwise. No response raises; a bad gold is a ValueError.
 
+    A unit may be missing or be one that the gold answer leaves out, and may be another one of exactly the same size: ``5``, ``5 cm``
+    and ``50 mm`` are right for ``5 cm``. A percent sign may be missing too, but ``42\\%`` is no 42: it is 0.42.
+
     gold: as text, or read before by parse_gold. style, pattern: where the answer is, as in extract.the_answer. require_evaluated: True wants
     numbers in digits, False takes ``12\\cdot34`` for 408; None wants digits where the gold answer is in digits.
     """
@@ -88,6 +135,11 @@ def grade_math(
 def is_right(gold: Gold, answer: str, require_evaluated: bool | None = None) -> bool:
     """Whether an answer, without the text around it, equals the gold answer. Raises MalformedError or RefusedError."""
     answer = _inside_box(_without_markdown(answer.strip()))
+    lettered = _LETTERED.fullmatch(answer)
+    if lettered is not None:
+        return _lettered_is_right(gold, lettered[1], lettered[2], require_evaluated)
+    if gold.letter is not None and choice_letter(answer) == gold.letter:
+        return True
     if gold.words is not None and plain_words(answer) == gold.words:
         return True
     if unwrapped(gold.text).isalpha() and unwrapped(answer) == unwrapped(gold.text):
@@ -110,12 +162,26 @@ def is_right(gold: Gold, answer: str, require_evaluated: bool | None = None) -> 
     return any(_right(wanted, given, require_evaluated) for wanted in gold.readings for given in readings)
 
 
+def _lettered_is_right(gold: Gold, letter: str, value: str, require_evaluated: bool | None) -> bool:
+    r"""Whether ``\textbf{(D)}\ 12`` is right: by its letter if the gold answer is one, else by its value, or by both."""
+    if _LETTERED.fullmatch(value.strip()):
+        raise MalformedError("two choices")
+    if gold.letter not in (None, letter):
+        return False
+    if gold.readings != (Var(letter),):
+        return is_right(replace(gold, letter=None), value, require_evaluated)
+    return all(isinstance(reading, (*ARITHMETIC, Measure)) for reading in _readings(value, frozenset(), any_unit=False))
+
+
 def _right(gold: Node, answer: Node, require_evaluated: bool | None) -> bool:
     return Judge(require_evaluated).right(gold, answer)
 
 
 def _readings(text: str, units: frozenset[str], *, any_unit: bool) -> list[Node]:
     """The values a text can be read as. Raises MalformedError if there is none."""
+    in_words = set_in_words(text)
+    if in_words is not None:
+        return [in_words]
     found: list[Node] = []
     problem = MalformedError("no reading")
     for thousands in comma_readings(text):
@@ -143,7 +209,18 @@ def _balanced(text: str) -> bool:
 
 
 def _same_tokens(gold: str, answer: str) -> bool:
-    return tokens(gold, thousands=False) == tokens(answer, thousands=False)
+    return _unbraced(gold) == _unbraced(answer)
+
+
+def _unbraced(text: str) -> list[Token]:
+    """The tokens of a text without the braces around a single one: ``x^{2}`` is ``x^2``."""
+    out: list[Token] = []
+    for token in tokens(text, thousands=False):
+        if token == ("mark", "}") and len(out) > 1 and out[-2] == ("mark", "{"):
+            del out[-2]
+        else:
+            out.append(token)
+    return out
 
 
 def _without_markdown(answer: str) -> str:

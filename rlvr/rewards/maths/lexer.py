@@ -1,6 +1,7 @@
 """From text to tokens: LaTeX, plain and Unicode maths in one alphabet. Linear time; an unknown character is an error, no guess."""
 
 import re
+import unicodedata
 from typing import NamedTuple
 
 from rlvr.rewards.maths.units import ORDINALS, UNITS
@@ -51,13 +52,16 @@ _CHARACTERS: dict[str, str] = {
     **{mark: f"\\frac{{{half[0]}}}{{{half[1]}}}" for mark, half in zip(
         "½⅓⅔¼¾⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞", ("12", "13", "23", "14", "34", "15", "25", "35", "45", "16", "56", "18", "38", "58", "78"), strict=True
     )},
-    "÷": r"\div ", "π": r"\pi ", "𝜋": r"\pi ", "√": r"\sqrt ", "∛": r"\sqrt[3]", "∞": r"\infty ", "≠": r"\ne ", "≈": r"\approx ",
-    "∪": r"\cup ", "∩": r"\cap ", "∈": r"\in ", "±": r"\pm ", "∓": r"\mp ", "°": r"^\circ ", "∨": r"\lor ", "⌊": r"\lfloor ",
+    "÷": r"\div ", "π": r"\pi ", "√": r"\sqrt ", "∛": r"\sqrt[3]", "∞": r"\infty ", "≠": r"\ne ", "≈": r"\approx ",
+    "∪": r"\cup ", "∩": r"\cap ", "∈": r"\in ", "±": r"\pm ", "∓": r"\mp ", **dict.fromkeys("°º˚", r"^\circ "), "∨": r"\lor ", "⌊": r"\lfloor ",
     "⌋": r"\rfloor ", "⌈": r"\lceil ", "⌉": r"\rceil ", "∣": "|", "⟨": r"\langle ", "⟩": r"\rangle ", "∖": r"\setminus ",
-    "ⅈ": "i", "ⅇ": "e", "×": r"\times ",
+    "ⅈ": "i", "ⅇ": "e", "…": r"\ldots ", "×": r"\times ",
 }  # fmt: skip
 # Full-width forms are the same characters in another width.
 _CHARACTERS |= {chr(0xFF01 + k): chr(0x21 + k) for k in range(94)} | {"－": "-", "\u3000": " "}
+# So are the bold, slanted and other letters and digits of mathematics.
+_STYLED = {letter: unicodedata.normalize("NFKC", letter) for letter in map(chr, range(0x1D400, 0x1D800))}
+_CHARACTERS |= {letter: _CHARACTERS.get(plain, plain) for letter, plain in _STYLED.items() if plain != letter}
 _TABLE = str.maketrans(_CHARACTERS)
 _RAISED = dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺ⁿ", "0123456789-+n", strict=True))
 _LOWERED = dict(zip("₀₁₂₃₄₅₆₇₈₉", "0123456789", strict=True))
@@ -76,7 +80,7 @@ def _grammar(thousands: str) -> re.Pattern[str]:
     """One token of any kind; thousands: what may stand between groups of three digits."""
     number = rf"0*[0-9]{{1,3}}(?:{thousands}[0-9]{{3}})+(?![0-9]){_TAIL}|[0-9]+{_TAIL}|\.[0-9]+{_EXPONENT}"
     return re.compile(
-        rf"(?P<num>{number})|(?P<cmd>\\(?:[A-Za-z]+|.))|(?P<letters>[A-Za-z]+)"
+        rf"(?P<num>{number})|(?P<cmd>\\(?:[A-Za-z]+|.|\Z))|(?P<letters>[A-Za-z]+)"
         r"|(?P<mark>\*\*|<=|>=|!=|[-+*/^_=<>(){}\[\]|,;:!%&$.'°€£¥¢~])|(?P<space> +)",
         re.DOTALL,
     )
@@ -88,9 +92,10 @@ _AMBIGUOUS = re.compile(r"(?<![0-9])0*[0-9]{1,3},[0-9]{3}(?![0-9])")
 _SKIPPED_COMMANDS = (
     r"\left \right \big \Big \bigg \Bigg \bigl \bigr \Bigl \Bigr \biggl \biggr \Biggl \Biggr \middle \displaystyle \textstyle"
     r" \limits \, \; \: \! \quad \qquad \( \) \[ \] \mathbf \boldsymbol \bm \mathit \boxed \fbox \thinspace \enspace \nolimits"
-    r" \scriptstyle \mathsf \mathcal \/"
+    r" \scriptstyle \underline \tiny \small \normalsize \large \Large \LARGE \huge \Huge \bf \it \sf \mathsf \mathcal \/"
 )
-_SKIPPED = {*_SKIPPED_COMMANDS.split(), "\\ ", "\\\n"}
+# A lone backslash at the end is one before a space that was stripped.
+_SKIPPED = {*_SKIPPED_COMMANDS.split(), "\\ ", "\\\n", "\\"}
 _TEXT_COMMANDS = r"\text \textbf \textit \textrm \textsf \texttt \mathrm \mbox \operatorname \rm \textnormal \mathop"
 _TEXT = frozenset(_TEXT_COMMANDS.split())
 _SAME = {
@@ -98,13 +103,14 @@ _SAME = {
     r"\le": "<=", r"\leqslant": "<=", r"\geq": ">=", r"\ge": ">=", r"\geqslant": ">=", r"\lt": "<", r"\gt": ">", r"\ne": "!=",
     r"\neq": "!=", r"\approx": "~=", r"\simeq": "~=", r"\cdot": "*", r"\times": "*", r"\ast": "*", r"\div": "/", r"\lbrace": r"\{",
     r"\rbrace": r"\}", r"\lbrack": "[", r"\rbrack": "]", r"\lvert": "|", r"\rvert": "|", r"\vert": "|", r"\mid": "|",
-    r"\varnothing": r"\emptyset", r"\degree": r"\circ", r"\lor": "or", r"\vee": "or", r"\colon": ":", r"\%": "%", r"\$": "\\$",
+    r"\varnothing": r"\emptyset", r"\degree": r"\circ", r"\textdegree": r"\circ", r"\lor": "or", r"\vee": "or", r"\colon": ":", r"\%": "%", r"\$": "\\$",
     r"\euro": "€", r"\pounds": "£", r"\cent": "¢", "**": "^", r"\lparen": "(", r"\rparen": ")", r"\land": "and", r"\&": "and",
-    r"\prime": "'", r"\backslash": r"\setminus", r"\notin": "notin", r"\bullet": "*",
+    r"\prime": "'", r"\backslash": r"\setminus", r"\notin": "notin", r"\dots": r"\ldots", r"\cdots": r"\ldots", r"\dotsc": r"\ldots", r"\bullet": "*",
 }  # fmt: skip
 _GREEK_MARKS = frozenset("\\" + name for name in _GREEK_COMMANDS.split())
 
 
+_COLOR = re.compile(r"\\(?:text)?color\s?\{[A-Za-z]{1,20}\}")
 _HALF_DAY = re.compile(r"\b([aApP])\.\s?[mM]\b\.?")
 
 
@@ -120,8 +126,11 @@ def tokens(text: str, *, thousands: bool) -> list[Token]:
     """The tokens of a text, with an end token. thousands: whether ``1,234`` is one number."""
     if len(text) > MAX_TEXT:
         raise RefusedError("too long")
+    if "${" in text and text.count("$") % 2:
+        raise MalformedError("a template that is not filled in")
     text = _RAISED_RUN.sub(lambda run: "^{" + "".join(map(_RAISED.__getitem__, run[0])) + "}", text)
     text = _LOWERED_RUN.sub(lambda run: "_{" + "".join(map(_LOWERED.__getitem__, run[0])) + "}", text)
+    text = _COLOR.sub("", text).replace("...", r"\ldots ")
     text = _HALF_DAY.sub(r"\1m", text.translate(_TABLE))
     return _Lexer(text, _COMMA_GROUPS if thousands else _COMMA_SPLITS).run()
 
@@ -197,7 +206,7 @@ class _Lexer:
             self.text_next = False
             return
         small = run.lower()
-        if small in ORDINALS and self.out and self.out[-1].kind == "num":
+        if small in ORDINALS and self._behind_number():
             self.out.append(Token("word", small))
             return
         function = next((name for name in (small[:-1],) if name in FUNCTIONS and len(run) > 1), None)
@@ -209,3 +218,8 @@ class _Lexer:
             self.out += [Token("word", function), Token("letter", run[-1])]
         else:
             self.out += [Token("letter", letter) for letter in run]
+
+    def _behind_number(self) -> bool:
+        """Whether a number comes before, perhaps with ``^`` or ``^{`` between, as in ``4^{th}``."""
+        before = [token for token in self.out[-3:] if token.text not in ("^", "{")]
+        return bool(before) and before[-1].kind == "num"

@@ -67,7 +67,20 @@ def _based(cursor: Cursor) -> Based | None:
         ahead += 1
     if cursor.peek(ahead) != ("mark", "_") or not digits.isalnum():
         return None
-    for _ in range(ahead + 1):
+    return _with_base(cursor, digits, ahead + 1)
+
+
+def based_in_brackets(cursor: Cursor) -> Based | None:
+    """``(1011)_2``; None, and nothing taken, if that is not what comes."""
+    digits = cursor.peek(1)
+    if digits.kind != "num" or cursor.peek(2) != ("mark", ")") or cursor.peek(3) != ("mark", "_"):
+        return None
+    return _with_base(cursor, digits.text, 4) if digits.text.isdigit() else None
+
+
+def _with_base(cursor: Cursor, digits: str, length: int) -> Based:
+    """A number of these digits in the base that stands behind so many tokens."""
+    for _ in range(length):
         cursor.take()
     base = _base(cursor)
     if not 2 <= base <= 36 or len(digits) > 200 or any(int(digit, 36) >= base for digit in digits if digit.isascii()):

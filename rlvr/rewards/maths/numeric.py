@@ -3,12 +3,13 @@
 import hashlib
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
+from typing import Any, cast
 
 from mpmath.ctx_mp import MPContext
 
 from rlvr.rewards.maths.exact import Budget, exact
 from rlvr.rewards.maths.values import (
+    ARITHMETIC,
     Based,
     Call,
     Const,
@@ -22,6 +23,7 @@ from rlvr.rewards.maths.values import (
     RefusedError,
     Sum,
     Var,
+    parts,
     variables,
 )
 
@@ -44,10 +46,11 @@ class UndefinedError(ValueError):
 
 @dataclass(frozen=True)
 class Point:
-    """Where to evaluate: what the variables are, and whether all intermediate values must be real."""
+    """Where to evaluate: what the variables are, and whether all intermediate values must be real. salt: its number."""
 
     values: dict[str, Fraction]
     real: bool
+    salt: int = 0
 
 
 def seeded(name: str, salt: int, low: int, high: int) -> Fraction:
@@ -60,12 +63,13 @@ def points(names: frozenset[str], *, real: bool) -> list[Point]:
     """The fixed points at which expressions in these variables are compared."""
     ranges = _RANGES if real else _RANGES[:2] + _RANGES[-2:]
     return [
-        Point({name: seeded(name, salt, low, high) for name in names}, real) for salt, (low, high) in enumerate(ranges)
+        Point({name: seeded(name, salt, low, high) for name in names}, real, salt)
+        for salt, (low, high) in enumerate(ranges)
     ]
 
 
 class Evaluator:
-    """Evaluates expressions to a number of decimal digits. One is made for each comparison: mpmath's contexts have state."""
+    """Evaluates expressions to a number of decimal digits. Each answer has its own: mpmath's contexts have state."""
 
     def __init__(self, digits: int, budget: Budget) -> None:
         self.context = MPContext()
@@ -218,6 +222,31 @@ class Evaluator:
         return total
 
 
+def _evaluator(digits: int, budget: Budget) -> Evaluator:
+    if digits not in budget.done:
+        budget.done[digits] = Evaluator(digits, budget)
+    return cast(Evaluator, budget.done[digits])
+
+
+def _value_at(node: Node, point: Point, digits: int, budget: Budget) -> Value | None:
+    """The value of an expression at a point, computed once for each answer; None if it has none."""
+    key = (node, point.salt, point.real, digits)
+    if key not in budget.done:
+        try:
+            budget.done[key] = _evaluator(digits, budget).at(node, point)
+        except UndefinedError:
+            budget.done[key] = None
+    return budget.done[key]
+
+
+def rough_value(node: Node, budget: Budget) -> str:
+    """A few digits of the values in a node, at one point: what differs here is hardly equal."""
+    if not isinstance(node, (*ARITHMETIC, Based)):
+        return ",".join(rough_value(part, budget) for part in parts(node))
+    value = _value_at(node, points(variables(node), real=False)[0], PRECISIONS[0], budget)
+    return "" if value is None else str(_evaluator(PRECISIONS[0], budget).context.nstr(value, 12))
+
+
 def same_value(left: Node, right: Node, budget: Budget) -> bool:
     """Whether two expressions are equal: exactly if both are rational, else at many digits at the fixed points."""
     names = variables(left) | variables(right)
@@ -242,28 +271,24 @@ def _agree(left: Node, right: Node, point: Point, budget: Budget) -> bool | None
     """Whether two expressions agree at a point; None if one of them has no value there."""
     gaps: list[Value] = []
     size: Value = 0
+    ten: Value = 10
     for digits in PRECISIONS:
-        evaluator = Evaluator(digits, budget)
-        try:
-            a, b = evaluator.at(left, point), evaluator.at(right, point)
-        except UndefinedError:
+        a, b = _value_at(left, point, digits, budget), _value_at(right, point, digits, budget)
+        if a is None or b is None:
             return None
+        ten = _evaluator(digits, budget).context.mpf(10)
         size, gap = max(abs(a), abs(b)), abs(a - b)
-        if gap > size * evaluator.context.mpf(10) ** -8 and gap > evaluator.context.mpf(10) ** -30:
+        if gap > size * ten**-8 and gap > ten**-30:
             return False
         gaps.append(gap)
     first, second = gaps
-    tiny = evaluator.context.mpf(10)
-    return bool(second <= size * tiny**-130 or second <= first * tiny**-60)
+    return bool(second <= size * ten**-130 or second <= first * ten**-60)
 
 
 def real_value(node: Node, digits: int, budget: Budget) -> Value | None:
-    """The real value of a constant expression to so many digits; None if it has none."""
-    try:
-        value = Evaluator(digits, budget).at(node, Point({}, real=True))
-    except UndefinedError:
-        return None
-    return value if value.__class__.__name__ == "mpf" else None
+    """The real value of an expression to so many digits; None if it has none, or has variables."""
+    value = None if variables(node) else _value_at(node, Point({}, real=True), digits, budget)
+    return value if value is not None and value.__class__.__name__ == "mpf" else None
 
 
 def proportion(left: Node, right: Node, budget: Budget, *, positive: bool) -> bool:
@@ -273,14 +298,13 @@ def proportion(left: Node, right: Node, budget: Budget, *, positive: bool) -> bo
     agreed = 0
     for real in (True, False):
         for point in points(names, real=real):
-            evaluator = Evaluator(PRECISIONS[0], budget)
-            try:
-                a, b = evaluator.at(left, point), evaluator.at(right, point)
-                ratio = a / b
-            except (UndefinedError, ZeroDivisionError):
+            a, b = (_value_at(side, point, PRECISIONS[0], budget) for side in (left, right))
+            if a is None or not b:
                 continue
-            limit = evaluator.context.mpf(10) ** -40
-            if abs(ratio) < limit or abs(ratio) > 1 / limit or (positive and not evaluator.context.re(ratio) > 0):
+            ratio = a / b
+            context = _evaluator(PRECISIONS[0], budget).context
+            limit = context.mpf(10) ** -40
+            if abs(ratio) < limit or abs(ratio) > 1 / limit or (positive and not context.re(ratio) > 0):
                 return False
             if first is not None and abs(ratio - first) > abs(first) * limit:
                 return False

@@ -1,6 +1,7 @@
 """Reads a whole answer: lists of relations of sets and ratios of sums, with their units. All of the text or nothing."""
 
 from rlvr.rewards.maths.arithmetic import power, sum_of_terms
+from rlvr.rewards.maths.atoms import unit_fraction
 from rlvr.rewards.maths.cursor import Cursor, Readers
 from rlvr.rewards.maths.lexer import tokens
 from rlvr.rewards.maths.units import CURRENCIES, LABELS, RAISED, SHAPES, UNITS, spell
@@ -35,11 +36,22 @@ def read(text: str, *, thousands: bool, units: frozenset[str] = frozenset(), any
     """
     cursor = Cursor(tokens(text, thousands=thousands), _READERS, units, any_unit)
     _leading(cursor)
-    items = _items(cursor)
-    cursor.skip(".")
+    value = _several(cursor)
+    cursor.skip(".", ",")
+    cursor.skip("\\\\")
     if cursor.kind != "end":
         raise MalformedError(f"{cursor.text[:20]!r} is left over")
-    return items[0] if len(items) == 1 else Several(items)
+    return value
+
+
+def _several(cursor: Cursor) -> Node:
+    """One value or several; the ``or`` or ``and`` between them is kept in mind."""
+    start = cursor.at
+    items = _items(cursor)
+    if len(items) == 1:
+        return items[0]
+    words = {token.text.lower() for token in cursor.tokens[start : cursor.at] if token.kind == "word"}
+    return Several(items, next((word for word in ("or", "and") if word in words), ""))
 
 
 def _leading(cursor: Cursor) -> None:
@@ -60,8 +72,8 @@ def _items(cursor: Cursor) -> tuple[Node, ...]:
 
 def _separator(cursor: Cursor) -> bool:
     """Go past ``,``, ``;``, ``and``, ``or`` or a comma with one of these words, which do not stand in brackets."""
-    comma = cursor.skip(",", ";")
-    if cursor.depth == 0 and cursor.kind == "word" and cursor.word("and", "or"):
+    comma = cursor.peek().kind != "end" and cursor.skip(",", ";")
+    if cursor.depth == cursor.joining and cursor.kind == "word" and cursor.word("and", "or"):
         cursor.at += 1
         return True
     return comma
@@ -102,9 +114,8 @@ def _union(cursor: Cursor) -> Node:
 def _ratio(cursor: Cursor) -> Node:
     items = [_measured(cursor)]
     last = ""
-    while cursor.mark(":"):
-        cursor.take()
-        last = cursor.text
+    while cursor.mark(":") or (cursor.word("to") and len(items) == 1):
+        last = cursor.text if cursor.take().text == ":" else ""
         items.append(sum_of_terms(cursor))
     if len(items) == 1:
         return items[0]
@@ -123,7 +134,7 @@ def _measured(cursor: Cursor) -> Node:
         if _unit(cursor) not in ("", value.unit):
             cursor.at = start
         return value
-    if cursor.kind != "word" and not cursor.mark("\\$", *CURRENCIES):
+    if cursor.kind != "word" and not cursor.mark("\\$", *CURRENCIES) and not unit_fraction(cursor):
         return value
     unit = _unit(cursor)
     if unit and not isinstance(value, (*ARITHMETIC, Matrix, Based)):
@@ -133,13 +144,14 @@ def _measured(cursor: Cursor) -> Node:
 
 def _unit(cursor: Cursor) -> str:
     """The unit that comes next in its canonical spelling, empty if none does: ``cm^2``, ``miles per hour``, ``square feet``."""
-    factors: dict[str, int] = {}
+    factors = _fraction_of_units(cursor) if unit_fraction(cursor) else {}
     sign = 1
     while cursor.kind == "word" or cursor.mark("\\$", *CURRENCIES) or (factors and cursor.kind == "letter"):
         start = cursor.at
         power_before = 1
-        if cursor.text.lower() in SHAPES and cursor.peek().kind == "word":
+        if cursor.text.lower() in SHAPES and (cursor.peek().kind == "word" or cursor.peek().text == "."):
             power_before = SHAPES[cursor.take().text.lower()]
+            cursor.skip(".")
         name = _unit_name(cursor)
         if name is None:
             cursor.at = start
@@ -154,8 +166,24 @@ def _unit(cursor: Cursor) -> str:
     return spell(factors)
 
 
+def _fraction_of_units(cursor: Cursor) -> dict[str, int]:
+    factors: dict[str, int] = {}
+    cursor.take()
+    for sign in (1, -1):
+        cursor.expect("{")
+        name = _unit_name(cursor)
+        if name is None or name in factors:
+            raise MalformedError("a unit is missing")
+        factors[name] = sign * _unit_power(cursor)
+        cursor.expect("}")
+    return factors
+
+
 def _unit_name(cursor: Cursor) -> str | None:
     small = cursor.text.lower()
+    if UNITS.get(small) == "degree" and cursor.peek().text.lower() in ("celsius", "fahrenheit"):
+        small = cursor.peek().text.lower()
+        cursor.take()
     if small in ("and", "or"):
         return None
     name = UNITS.get(small) or (small if small in cursor.units else None)
@@ -190,4 +218,4 @@ def _skip_word(cursor: Cursor, word: str) -> bool:
     return False
 
 
-_READERS = Readers(items=_items, sum_of_terms=sum_of_terms, power=power)
+_READERS = Readers(items=_items, condition=_several, sum_of_terms=sum_of_terms, power=power)

@@ -123,14 +123,15 @@ class Finite:
 
 @dataclass(frozen=True, slots=True)
 class Several:
-    """Answers with commas, ``and`` or ``or`` between them, without brackets."""
+    """Answers with commas, ``and`` or ``or`` between them, without brackets. word: the ``and`` or ``or``, if there is one."""
 
     items: tuple["Node", ...]
+    word: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class SetTerm:
-    """Sets joined by one operator: cup, cap or setminus."""
+    """Sets joined by one operator: cup, cap or setminus; or, for ``where``, a variable and the conditions on it."""
 
     operator: str
     items: tuple["Node", ...]

@@ -2,28 +2,43 @@
 
 import re
 
+from rlvr.rewards.maths.values import Finite, Node, NumberSet
+
 _WRAPPERS = re.compile(
     r"\\(?:text|textbf|textit|textrm|mathrm|mathbf|mbox|operatorname|left|right|boxed|displaystyle)(?![A-Za-z])"
 )
-_SPACES = re.compile(r"\\[,;:! ]|\\quad|\\qquad|[\s~$]|\\[()\[\]]")
+_SPACES = re.compile(r"\\[,;:! ]|\\$|\\quad|\\qquad|[\s~$]|\\[()\[\]]")
 _CHOICE = re.compile(r"\(?([A-Za-z])\)?[.:]?")
-_WORD = re.compile(r"(?<![\\A-Za-z])[A-Za-z]{2,}")
+_WORD = re.compile(r"(?<![\\A-Za-z])(?<!\\begin\{)(?<!\\end\{)[A-Za-z]{2,}")
 _SYNONYMS = {
     "dne": "does not exist",
     "doesn't exist": "does not exist",
-    "\\emptyset": "empty set",
-    "\\varnothing": "empty set",
-}
+    **dict.fromkeys(
+        (
+            "\\emptyset", "\\varnothing", "∅", "none", "no solution", "no solutions", "no real solution", "no real solutions",
+            "there is no solution", "there are no solutions", "no such number", "no such numbers",
+        ),
+        "empty set",
+    ),
+    **dict.fromkeys(("all reals", "any real number", "all real numbers x", "real numbers", "reals"), "all real numbers"),
+}  # fmt: skip
+_SETS: dict[str, Node] = {"empty set": Finite(()), "all real numbers": NumberSet("R")}
+_ARTICLE = re.compile(r"\A(?:an?|the) (?=\S{2})")
 
 
 def plain_words(text: str) -> str:
-    """Text without LaTeX wrappers, braces, letter case, doubled spaces and a final period.
+    """Text without LaTeX wrappers, braces, letter case, an article, doubled spaces and a final period.
 
-    >>> plain_words(r"\\text{No  Solution}.")
-    'no solution'
+    >>> plain_words(r"\\text{The  Limit Exists}.")
+    'limit exists'
     """
-    text = unwrapped(text).casefold()
+    text = _ARTICLE.sub("", unwrapped(text).casefold())
     return _SYNONYMS.get(text, text)
+
+
+def set_in_words(text: str) -> Node | None:
+    """The set that words stand for, as ``no solution`` does for the empty one; None if they stand for none."""
+    return _SETS.get(plain_words(text))
 
 
 def unwrapped(text: str) -> str:
@@ -42,8 +57,13 @@ def choice_letter(text: str) -> str | None:
 
 
 def has_words(text: str) -> bool:
-    """Whether there is a word of two letters or more that is no LaTeX command."""
-    return _WORD.search(text) is not None
+    """Whether there is a word of two letters or more that is neither a LaTeX command nor the name of an environment."""
+    return count_words(text) > 0
+
+
+def count_words(text: str) -> int:
+    """How many words of two letters or more there are that are neither LaTeX commands nor names of environments."""
+    return len(_WORD.findall(text))
 
 
 def is_word_answer(text: str) -> bool:

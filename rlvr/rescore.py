@@ -1,4 +1,4 @@
-"""What policies other than the sampler make of its rollouts: a reference, a teacher, the weights of some steps ago."""
+"""What other models make of rollouts: log-probabilities under a reference, a teacher or older weights, and values."""
 
 from collections.abc import Callable, Sequence
 
