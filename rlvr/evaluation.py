@@ -15,7 +15,9 @@ from rlvr.config import DocumentStageConfig, RlConfig
 from rlvr.data.batching import collate, split_by_tokens
 from rlvr.data.documents import DocumentSource
 from rlvr.data.text import to_samples
+from rlvr.models.pretrained import load_model
 from rlvr.models.tokenizer import Codec
+from rlvr.rescore import logprobs_of
 from rlvr.rewards import Scorer
 from rlvr.runtime import signals
 from rlvr.statistics import effective_count, pass_at_k, wilson
@@ -97,14 +99,29 @@ def scheduled(
         start = time.perf_counter()
         row: Metrics = {}
         if collector is not None:
-            row |= evaluate(
-                collector, problems=section.problems, samples=section.samples, split="test", step=step
-            ).metrics
+            found = evaluate(collector, problems=section.problems, samples=section.samples, split="test", step=step)
+            row |= found.metrics
+            if isinstance(config, RlConfig):
+                row[f"eval/{collector.task.name}/kl_base"] = _distance(config, codec, found.sampled, model.device)
         if documents is not None:
             row |= document_metrics(model, codec, documents, section.problems)
         return {**row, "time/eval_seconds": time.perf_counter() - start}
 
     return measure
+
+
+def _distance(config: RlConfig, codec: Codec, sampled: Sequence[Group], device: torch.device) -> float:
+    """Mean log-ratio (nats a token) of the policy to the model that the run started from, over what the policy wrote.
+
+    An unbiased estimate of the KL divergence (k1 of Schulman's "Approximating KL divergence", 2020). The model is read
+    again for it, so that only evaluations hold a second one.
+    """
+    base, _ = load_model(config.model, config.prompt, device)
+    completions = [rollout.completion for group in sampled for rollout in group]
+    temperature, budget = config.rollout.temperature, config.train.micro_batch_tokens
+    theirs = logprobs_of(base, completions, temperature=temperature, budget=budget, pad_id=codec.pad_id)
+    total = sum(sum(each.logprobs) - sum(other) for each, other in zip(completions, theirs, strict=True))
+    return total / sum(len(each.token_ids) for each in completions)
 
 
 def accuracy_metrics(task: str, sampled: Sequence[Group], greedy: Sequence[Group]) -> Metrics:

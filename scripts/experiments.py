@@ -32,6 +32,8 @@ def presets() -> Arms:
     names = ("reinforce", "rloo", "grpo", "dr_grpo", "dapo", "gspo", "cispo", "reinforce++", "ppo", "star", "raft")
     return {
         **{name: [f"algo.preset={name}"] for name in names},
+        "dapo": ["algo.preset=dapo", "algo.max_refills=2"],  # at most three times the rollouts of the others
+        "gspo, clip 0.2": ["algo.preset=gspo", "algo.clip_low=0.2", "algo.clip_high=0.28"],
         "opd": ["algo.preset=opd", f"algo.teacher={TEACHER}"],
         "reinforce, no baseline": ["algo.advantage=reward"],
         "reinforce, running mean": ["algo.advantage=running_mean"],

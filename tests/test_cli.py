@@ -539,3 +539,13 @@ def test_hostile_text_in_problems_is_shown_literally(world: World, tmp_path: Pat
 def test_small_configs_are_what_the_fixture_says(tmp_path: Path) -> None:
     assert set(make_configs(tmp_path)) == {"pretrain", "sft", "rl", "eval"}
     assert yaml.safe_load((tmp_path / "rl.yaml").read_text())["model"] == str(tmp_path / "sft")
+
+
+@pytest.mark.parametrize(("rate", "far"), [("1.0e-12", False), ("3.0e-2", True)])
+def test_an_evaluation_says_how_far_the_policy_is_from_where_it_began(
+    world: World, tmp_path: Path, rate: str, far: bool
+) -> None:
+    answer = call("rl", world.configs["rl"], "--run", tmp_path / "run", "--set", f"train.learning_rate={rate}")
+    assert answer.code == 0, answer.err
+    distance = read_metrics(tmp_path / "run")[-1]["eval/modsum/kl_base"]
+    assert distance > 0.01 if far else abs(distance) < 1e-5
