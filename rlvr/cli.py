@@ -144,7 +144,7 @@ def inspect(
     ] = None,
     count: Annotated[int, typer.Option("--count", min=0, help="Groups of rollouts to show.")] = 3,
 ) -> None:
-    """Read runs in the terminal: evaluations side by side, growth of the modes, rollouts."""
+    """Read runs in the terminal: evaluations side by side, growth of the modes, notes on what went wrong, rollouts."""
     _guard(lambda: _inspect(runs, step, count))
 
 
@@ -388,13 +388,14 @@ def _inspect(paths: list[Path], step: int | None, count: int) -> None:
     from rich.table import Table
 
     from rlvr.report.runs import open_finished
-    from rlvr.report.terminal import comparison, growth, last_row, rollout_views
+    from rlvr.report.terminal import comparison, explanations, growth, last_row, rollout_views
 
     runs = [open_finished(path) for path in paths]
     evaluations = [run for run in runs if run.stage == "eval" and run.rows]
     views: list[RenderableType] = [comparison(evaluations)] if evaluations else []
     views += [view for run in runs if run.stage == "rl" and (view := growth(run)) is not None]
     views += [last_row(run) for run in runs if run.stage in ("pretrain", "sft") and run.rows]
+    views += [view for run in runs if (view := explanations(run)) is not None]
     views += rollout_views(runs, step, count) if count else []
     if not views:
         _say("there is nothing to show yet: no rows, no rollouts")

@@ -13,14 +13,12 @@ from rlvr.config import (
     DocumentStageConfig,
     EvalConfig,
     MixtureConfig,
-    ModsumConfig,
     NoiseConfig,
     OwnConfig,
     PretrainConfig,
     RewardConfig,
     RlConfig,
     SftConfig,
-    SingleTaskConfig,
     StageConfig,
     TaskConfig,
     TokenizerConfig,
@@ -30,11 +28,11 @@ from rlvr.corpus import Corpus, make_corpus
 from rlvr.curriculum import level_tasks, make_source
 from rlvr.errors import RlvrError
 from rlvr.gold import CHECKED, check_gold, name_of
+from rlvr.lint import lint, single_tasks
 from rlvr.models.limits import Limits, read_limits
 from rlvr.models.location import count_parameters, locate, vocabulary_in
 from rlvr.models.vocabulary import THINK, parameter_count, vocabulary, vocabulary_size
 from rlvr.recorded import recorded_files
-from rlvr.rewards.code import sandbox_warning
 from rlvr.tasks import make_members, make_task
 from rlvr.tasks.task import Task, available
 from rlvr.types import Split
@@ -68,52 +66,13 @@ def plan(config: StageConfig, *, starting: bool) -> Plan:
     Raises RlvrError for whatever is wrong with the input.
     """
     made = _plan(config, starting)
-    made.warnings.extend(_warnings(config))
+    made.warnings.extend(lint(config, made.parameters))
     return made
-
-
-def _warnings(config: StageConfig) -> list[str]:
-    """What is allowed and unwise."""
-    found: list[str] = []
-    task: TaskConfig | None = getattr(config, "task", None)
-    if task is not None:
-        found.extend(make_task(task, config.seed).warnings)
-    train: TrainConfig | None = getattr(config, "train", None)
-    if train is not None and train.warmup_steps >= train.max_steps:
-        found.append(f"training ends in its warm-up: {train.max_steps} of {train.warmup_steps} steps")
-    reward: RewardConfig | None = getattr(config, "reward", None)
-    if reward is not None and reward.code is not None and (fallback := sandbox_warning()) is not None:
-        found.append(fallback)
-    kl = config.algo.kl if isinstance(config, RlConfig) else None
-    if kl is not None and (kl.where, kl.estimator) == ("loss", "k1"):
-        found.append("algo.kl.estimator k1 in the loss has no gradient in expectation; k2 has the divergence's")
-    if isinstance(config, RlConfig) and config.rollout.min_new_tokens:
-        found.append(
-            "rollout.min_new_tokens rules out ends that the policy would write: such tokens train it off-policy"
-        )
-    oracle = isinstance(config, RlConfig) and config.algo.credit == "oracle"
-    if not isinstance(config, DocumentStageConfig) and getattr(config, "data", None) is None and not oracle:
-        found += [
-            f"{where}.{dial} has no effect here: no demonstrator writes anything"
-            for where, single in _single_tasks(task).items()
-            for dial in ("error_rate", "distractors")
-            if isinstance(single, ModsumConfig) and getattr(single, dial)
-        ]
-    return found
-
-
-def _single_tasks(task: TaskConfig | None) -> dict[str, SingleTaskConfig]:
-    """The tasks that a ``task`` section names, by the key that each stands at."""
-    if task is None:
-        return {}
-    if isinstance(task, MixtureConfig):
-        return {f"task.tasks.{name}.task": member.task for name, member in task.tasks.items()}
-    return {"task": task}
 
 
 def inputs(config: StageConfig) -> dict[str, str]:
     """The SHA-256 of every file that the run learns or starts from, by path."""
-    paths = [getattr(task, "path", None) for task in _single_tasks(getattr(config, "task", None)).values()]
+    paths = [getattr(task, "path", None) for task in single_tasks(getattr(config, "task", None)).values()]
     data: DataConfig | None = getattr(config, "data", None)
     for source in (data.sources or []) if data is not None else []:
         paths += [source.text, getattr(source.task, "path", None)]

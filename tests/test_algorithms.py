@@ -173,7 +173,8 @@ def test_an_entropy_mask_trains_its_share_of_tokens(world: World, tmp_path: Path
     row = train(world, tmp_path, *settings)[0]
     plain = train(world, tmp_path / "plain", *settings[1:])[0]
     assert row["tokens/train"] == pytest.approx(0.25 * plain["tokens/train"], abs=1)
-    assert row["rollout/signal_fraction"] == pytest.approx(0.25, abs=0.01)
+    assert row["tokens/train"] / row["tokens/rollout"] == pytest.approx(0.25, abs=0.01)
+    assert row["signal/trained"] + row["signal/masked"] == pytest.approx(plain["signal/trained"])
     if kind == "random":
         assert row["train/entropy"] == pytest.approx(plain["train/entropy"], rel=0.3)
     else:
@@ -248,7 +249,9 @@ def test_steps_are_refilled_with_groups_that_differ(world: World, tmp_path: Path
         differing = (1 - row["rollout/zero_variance_fraction"]) * (1 + row["rollout/extra_fraction"]) * 8
         assert round(differing) >= 8
         # Eight whole groups of four are trained, no more.
-        assert row["rollout/signal_fraction"] < 1
+        assert row["signal/trained"] + row.get("signal/surplus", 0.0) + row["signal/zero_variance"] == pytest.approx(
+            1.0
+        )
     lines = (tmp_path / "rollouts" / "step_000002.jsonl").read_text().splitlines()
     assert len(lines) == 8 * 4 * (1 + rows[1]["rollout/refills"])
     first = 8 * (1 + rows[0]["rollout/refills"])

@@ -155,20 +155,23 @@ def test_the_problems_are_the_same_at_every_step_and_the_samples_are_not(collect
     assert greedy == greedy_again
 
 
-def test_an_evaluation_is_due_every_so_many_steps_and_after_the_last():
+def test_an_evaluation_is_due_every_so_many_steps_and_after_the_last(tmp_path):
     model = build_model(ModelConfig(layers=1, width=16, heads=2), CODEC.tokenizer, seed=0, device=torch.device("cpu"))
     config = RlConfig.model_validate(
         {
-            "model": "unused",
+            "model": str(tmp_path),
             "task": {"name": "modsum", "length": 6},
             "rollout": {"max_new_tokens": 2},
             "train": {"max_steps": 5, "learning_rate": 0.1},
             "eval": {"every": 2, "problems": 3},
         }
     )
+    model.save_pretrained(tmp_path)
+    CODEC.tokenizer.save_pretrained(tmp_path)
     measure = scheduled(config, model, CODEC, Scorer(config.reward))
     rows = {step: measure(step) for step in range(1, 6)}
     assert {step: row.get("eval/modsum/problems") for step, row in rows.items()} == {1: None, 2: 3, 3: None, 4: 3, 5: 3}
+    assert rows[2]["eval/modsum/kl_base"] == pytest.approx(0.0, abs=1e-6)
 
 
 class Constant:

@@ -16,7 +16,7 @@ from rlvr.preflight import plan
 
 WORDS = ["a b c <think> d </think> e"]
 PARITY = {"name": "modsum", "length": 8}
-STEPS = {"max_steps": 10, "learning_rate": 0.1}
+STEPS = {"max_steps": 10, "learning_rate": 0.01}
 NOWHERE = "runs/not-there-yet"
 
 

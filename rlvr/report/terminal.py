@@ -10,6 +10,7 @@ from rich.text import Text
 
 from rlvr.report.runs import Run, training_seconds
 from rlvr.runtime.metrics import Row
+from rlvr.runtime.notes import read_explanations
 from rlvr.runtime.progress import summary
 
 WIDTH = 60
@@ -119,6 +120,13 @@ def chart(values: Sequence[float]) -> str:
 def last_row(run: Run) -> Text:
     """Where a run that has neither rollouts nor an evaluation of its own stands."""
     return Text(printable(f"{run.path}: step {run.rows[-1]['step']}  {summary(run.rows[-1])}"))
+
+
+def explanations(run: Run) -> RenderableType | None:
+    """What was explained of a run's metrics, by step; None if nothing was."""
+    found = read_explanations(run.path)
+    lines = [f"step {each['step']}: {each['sentence']}" for each in found]
+    return Text(printable("\n".join([f"notes on {run.path}", *(f"  {line}" for line in lines)]))) if found else None
 
 
 def rollout_views(runs: Sequence[Run], step: int | None, count: int) -> list[RenderableType]:

@@ -151,7 +151,7 @@ class Scorer:
         )
 
 
-_START_REMEDY = "a function of yours must be quick to import; see what it printed above"
+_START_REMEDY = "see what it printed above; a function of yours must be quick to import"
 
 
 def _refused(reply: dict[str, Any]) -> RlvrError:

@@ -20,6 +20,9 @@ SHOWN = {
     "rollout/length_mean": "length",
 }
 
+WORTH_SAYING = 0.005
+"""A share below this is 0.00."""
+
 
 def console() -> Console:
     """A console for messages; stdout is kept for what programs read."""
@@ -30,12 +33,23 @@ def summary(row: Row) -> str:
     """The few numbers of a row that a person follows."""
     known = {name: value for name, value in row.items() if value is not None}
     parts = [f"{word} {known[name]:.4g}" for name, word in SHOWN.items() if name in known]
+    parts += _signal(known)
     for name, value in known.items():
         if name.startswith("mode/") and name.endswith("/probability"):
             parts.append(f"P({name.split('/')[1]}) {value:.3f}")
         elif name.startswith("eval/") and name.endswith("accuracy") and "/mode/" not in name:
             parts.append(f"{name.removeprefix('eval/')} {value:.3f}")
     return "  ".join(parts)
+
+
+def _signal(row: dict[str, float]) -> list[str]:
+    """The share of sampled tokens that was trained, and where most of the rest went."""
+    if "signal/trained" not in row:
+        return []
+    lost = {name.removeprefix("signal/"): share for name, share in row.items() if name.startswith("signal/")}
+    trained = lost.pop("trained")
+    why = max(lost, key=lambda name: lost[name])
+    return [f"signal {trained:.2f}" + (f" ({why} {lost[why]:.2f})" if lost[why] >= WORTH_SAYING else "")]
 
 
 class StepProgress:
@@ -68,6 +82,13 @@ class StepProgress:
     ) -> None:
         if self._bar is not None:
             self._bar.stop()
+
+    def say(self, text: str) -> None:
+        """One line of its own, above the bar if there is one."""
+        if self._bar is not None:
+            self._console.print(text, markup=False)
+        else:
+            print(text, file=sys.stderr, flush=True)
 
     def update(self, step: int, text: str = "") -> None:
         """Say that ``step`` steps are done. step: at most the total."""

@@ -1,5 +1,6 @@
 """``rlvr rl``: on-policy RL. Sample groups, score them, compare each rollout with its group, follow the policy gradient."""
 
+from rlvr.accounting import signal_after_updates
 from rlvr.collect import make_collector
 from rlvr.config import RlConfig
 from rlvr.evaluation import scheduled
@@ -8,24 +9,11 @@ from rlvr.recorded import Recorded
 from rlvr.rewards import Scorer, graders_used
 from rlvr.runtime.device import start
 from rlvr.runtime.run_dir import RunDirectory
+from rlvr.stages.identity import same_policy
 from rlvr.stages.policies import Policies, make_other_models
 from rlvr.stages.rollouts import Rollouts
-from rlvr.train.loop import Fit, Limit, fit
-from rlvr.train.losses import LOGPROB_GAP, policy_loss, with_effective_samples
-
-GAP_ALLOWED = {"float32": 1e-3, "bfloat16": 1.0}
-"""Largest gap (nats) between a token's log-probability when sampled and when trained, by precision: several times
-what rounding alone was seen to make (docs/decisions.md)."""
-
-SAME_POLICY = {
-    dtype: Limit(
-        metric=LOGPROB_GAP,
-        value=allowed,
-        meaning="the log-probabilities recorded while sampling are not those of the model that is trained, so "
-        "the rollouts came from another policy",
-    )
-    for dtype, allowed in GAP_ALLOWED.items()
-}
+from rlvr.train.loop import Fit, fit
+from rlvr.train.losses import policy_loss, with_effective_samples
 
 
 def run(config: RlConfig, run: RunDirectory) -> None:
@@ -39,20 +27,23 @@ def run(config: RlConfig, run: RunDirectory) -> None:
         others = make_other_models(config, model, codec)
         policies = Policies(model, others, config, pad_id=codec.pad_id)
         recorded = Recorded(config.algo.offline, codec.text) if config.algo.offline is not None else None
+        source = Rollouts(
+            collector=collector, policies=policies, recorded=recorded, config=config, run=run, device=device
+        )
         fit(
             Fit(
                 label="rl",
                 model=model,
                 tokenizer=codec.tokenizer,
-                source=Rollouts(
-                    collector=collector, policies=policies, recorded=recorded, config=config, run=run, device=device
-                ),
+                source=source,
                 config=config.train,
                 run=run,
                 loss=policy_loss(config.algo, config.rollout.temperature, others.critic),
                 companion=others.critic,
-                describe=with_effective_samples,
+                describe=lambda row: signal_after_updates(
+                    with_effective_samples(row), clips=config.algo.loss == "clipped"
+                ),
                 evaluate=scheduled(config, model, codec, scorer),
-                limits=(SAME_POLICY[config.train.dtype],),
+                limits=(same_policy(config, run, model, codec.pad_id, lambda: source.newest),),
             )
         )

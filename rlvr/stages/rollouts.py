@@ -7,11 +7,12 @@ from typing import Any
 
 import torch
 
+from rlvr.accounting import Reference, length_change, rollout_accounts, signal_shares, with_new_modes
 from rlvr.algo.advantages import ADVANTAGES, Context, explained_variance
 from rlvr.algo.credit import of_relevant, overlong_penalty
 from rlvr.algo.filters import chosen, has_variance
 from rlvr.algo.masks import by_entropy
-from rlvr.algo.samples import divisor, split_groups, to_samples, trained_tokens
+from rlvr.algo.samples import divisor, split_groups, to_samples
 from rlvr.collect import Collector, noise_metrics, rollout_metrics, task_metrics, to_json
 from rlvr.config import RlConfig
 from rlvr.curriculum import make_source
@@ -23,7 +24,7 @@ from rlvr.stages.branches import with_branch_values
 from rlvr.stages.policies import Policies
 from rlvr.tasks.task import KnowsWhatMatters
 from rlvr.train.losses import LOGPROB_GAP
-from rlvr.types import Group, Metrics, Rollout, StepData, Update
+from rlvr.types import Completion, Group, Metrics, Rollout, StepData, Update
 
 
 @dataclass
@@ -40,7 +41,8 @@ class Rollouts:
     """Each step answers the next P problems of its source (``rlvr.curriculum``), and more if groups are to be refilled; or it
     takes what another run recorded.
 
-    Its state: where the source stands, the running mean of rewards, and the weights that the policies keep.
+    Its state: where the source stands, the running mean of rewards, the modes' lengths at the beginning, and the weights that
+    the policies keep.
     """
 
     def __init__(
@@ -57,6 +59,9 @@ class Rollouts:
         self._recorded, self._run, self._device = recorded, run, device
         self._source = make_source(config)
         self._reward_sum, self._reward_count = 0.0, 0
+        self._lengths: Reference = {}
+        self.newest: list[Completion] = []
+        """The completions of the last step, as they were sampled."""
 
     def next_step(self, step: int) -> StepData:
         """Sample, score, estimate advantages, and batch the rollouts that carry a signal."""
@@ -68,10 +73,11 @@ class Rollouts:
         kept, row = self._credited(kept if self._recorded else kept[: rollout.problems_per_step], step)
         if step % rollout.save_every == 0 or step in (1, self._config.train.max_steps):
             write_jsonl(self._run.rollouts(step), (to_json(attempt) for group in groups for attempt in group))
+        self._lengths = with_new_modes(self._lengths, groups)
+        self.newest = [attempt.completion for group in groups for attempt in group]
         row |= self._describe(groups, kept) | task_metrics(groups, self._collector.task.name) | self._source.metrics()
         if lag:
-            completions = [attempt.completion for group in groups for attempt in group]
-            row |= {"rollout/staleness": lag, LOGPROB_GAP: self._policies.gap(completions)}
+            row |= {"rollout/staleness": lag, LOGPROB_GAP: self._policies.gap(self.newest)}
         if algo.max_refills:
             row["rollout/extra_fraction"] = len(groups) / rollout.problems_per_step - 1
             row["rollout/refills"] = sampled.rounds - 1
@@ -142,7 +148,7 @@ class Rollouts:
         row = rollout_metrics(groups) | (noise_metrics(groups) if self._config.reward.noise is not None else {})
         rollouts = [rollout for group in groups for rollout in group]
         row["rollout/zero_variance_fraction"] = sum(not has_variance(group) for group in groups) / len(groups)
-        row["rollout/signal_fraction"] = sum(trained_tokens(each) for g in kept for each in g) / row["tokens/rollout"]
+        row |= rollout_accounts(groups) | length_change(self._lengths, groups) | signal_shares(groups, kept)
         if any(rollout.shaping is not None for rollout in rollouts):
             row["reward/shaping"] = sum(each.shaped_reward - each.reward for each in rollouts) / len(rollouts)
         if self._config.algo.advantage == "gae":
@@ -172,12 +178,17 @@ class Rollouts:
         return [parts[0], *turns[1:]] if on_policy else turns
 
     def state_dict(self) -> dict[str, Any]:
-        source = self._source.state_dict()
-        return {"problems": source, "reward_sum": self._reward_sum, "reward_count": self._reward_count}
+        return {
+            "problems": self._source.state_dict(),
+            "reward_sum": self._reward_sum,
+            "reward_count": self._reward_count,
+            "lengths": self._lengths,
+        }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self._source.load_state_dict(state["problems"])
         self._reward_sum, self._reward_count = state["reward_sum"], state["reward_count"]
+        self._lengths = state["lengths"]
 
     def tensors(self) -> dict[str, torch.Tensor]:
         return self._policies.tensors()

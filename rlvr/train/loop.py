@@ -15,7 +15,8 @@ from rlvr.config import TrainConfig
 from rlvr.errors import RlvrError, StopRequestedError, TrainingStoppedError
 from rlvr.runtime import signals
 from rlvr.runtime.device import precision
-from rlvr.runtime.metrics import MetricsFile, without_infinities
+from rlvr.runtime.metrics import MetricsFile, read_rows, without_infinities
+from rlvr.runtime.notes import Notes
 from rlvr.runtime.progress import StepProgress, summary
 from rlvr.runtime.run_dir import RunDirectory
 from rlvr.train.checkpoint import Checkpoints, TrainState
@@ -51,11 +52,12 @@ class BatchSource(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Limit:
-    """The largest value a metric may have, and what it means if it is above."""
+    """The largest value a metric may have, and what it means if it is above. diagnose: the step's number to what is wrong then."""
 
     metric: str
     value: float
     meaning: str
+    diagnose: Callable[[int], str] = lambda _step: ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,6 +105,7 @@ def fit(job: Fit) -> None:
     state = saved = resumed or TrainState(step=0, source=job.source.state_dict())
     metrics = MetricsFile(job.run.metrics, state.step if state.row is None else state.step - 1)
     with signals.watched(), StepProgress(job.label, job.config.max_steps, state.step) as progress:
+        notes = Notes(job.run.path, read_rows(job.run.metrics), progress.say)
         try:
             while state.step < job.config.max_steps or state.row is not None:
                 begin = time.perf_counter()
@@ -112,6 +115,7 @@ def fit(job: Fit) -> None:
                     row = {**(state.row or {}), **job.evaluate(state.step)}
                 metrics.write(state.step, {**row, "time/step_seconds": time.perf_counter() - begin})
                 progress.update(state.step, summary(row))
+                notes.add(state.step, row)
                 state = replace(state, row=None)
                 due = state.step % job.config.save_every == 0 or state.step == job.config.max_steps
                 if due and not state.nonfinite:
@@ -123,6 +127,7 @@ def fit(job: Fit) -> None:
             raise
         finally:
             metrics.close()
+            notes.close()
 
 
 def _update(job: Fit, optimizer: Optimizer, state: TrainState) -> TrainState:
@@ -133,16 +138,16 @@ def _update(job: Fit, optimizer: Optimizer, state: TrainState) -> TrainState:
     rate = learning_rate(job.config, step)
     for group in optimizer.param_groups:
         group["lr"] = learning_rate(job.config, step, group["peak"])
-    measured, finite = Measured(), True
+    measured, skipped = Measured(), 0
     for number, update in enumerate(data.updates):
         # Once a step has changed the weights it is finished, so that a checkpoint never falls inside it.
         norm = _gradient(job, optimizer, update, measured, interruptible=number == 0)
         _refuse_beyond_limits(job, step, {**data.metrics, **measured.row()})
         applied = math.isfinite(measured.losses[-1]) and math.isfinite(norm)
-        finite = finite and applied
+        skipped += not applied
         if applied:
             optimizer.step()
-    nonfinite = state.nonfinite if not data.updates else 0 if finite else state.nonfinite + 1
+    nonfinite = state.nonfinite if not data.updates else state.nonfinite + 1 if skipped else 0
     row = measured.row()
     if nonfinite >= MAX_NONFINITE:
         raise TrainingStoppedError(
@@ -151,6 +156,8 @@ def _update(job: Fit, optimizer: Optimizer, state: TrainState) -> TrainState:
             "lower train.learning_rate and begin a new run (--fresh, or another --run)"
         )
     row = {**data.metrics, **row, "train/learning_rate": rate, "train/nonfinite_steps": nonfinite}
+    if skipped:
+        row["train/skipped_updates_fraction"] = skipped / len(data.updates)
     row["time/train_seconds"] = time.perf_counter() - start
     return TrainState(
         step=step, source=job.source.state_dict(), row=without_infinities(job.describe(row)), nonfinite=nonfinite
@@ -192,6 +199,6 @@ def _refuse_beyond_limits(job: Fit, step: int, row: Metrics) -> None:
     for limit in job.limits:
         if row.get(limit.metric, 0.0) > limit.value:
             raise TrainingStoppedError(
-                f"step {step}: {limit.metric} is {row[limit.metric]:.3g}, above {limit.value:g}: {limit.meaning}; "
+                f"step {step}: {limit.metric} is {row[limit.metric]:.3g}, above {limit.value:g}: {limit.meaning}{limit.diagnose(step)}; "
                 "the update was not applied and the last checkpoint is kept"
             )

@@ -1,0 +1,58 @@
+"""How many tokens a text will have, before there is a model to ask. No torch."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from tokenizers import Tokenizer
+
+from rlvr.config import TokenizerConfig
+from rlvr.models.location import ModelLocation
+from rlvr.models.vocabulary import THINK
+
+
+@dataclass(frozen=True, kw_only=True)
+class TokenCount:
+    """Counts a text's tokens, without any that a tokenizer adds. exact: else it counts words, of which there are at most as many."""
+
+    count: Callable[[str], int]
+    exact: bool
+
+
+WORDS = TokenCount(count=lambda text: len(text.split()), exact=False)
+
+
+def counted_by(tokenizer: TokenizerConfig | ModelLocation | None) -> TokenCount:
+    """Counts as a tokenizer that will be built does, or as that of a model's directory; else words."""
+    if isinstance(tokenizer, TokenizerConfig):
+        kinds = {
+            "words": TokenCount(count=lambda text: len(_apart(text).split()), exact=True),
+            "characters": TokenCount(count=_characters, exact=True),
+        }
+        return kinds.get(tokenizer.kind, WORDS)
+    file = None if tokenizer is None or tokenizer.kind != "directory" else Path(tokenizer.path) / "tokenizer.json"
+    if file is None or not file.is_file() or not _is_json_object(file):
+        return WORDS
+    found = Tokenizer.from_file(str(file))
+    return TokenCount(count=lambda text: len(found.encode(text, add_special_tokens=False).ids), exact=True)
+
+
+def _apart(text: str) -> str:
+    """The text with its tags as words of their own, as they are tokens of their own."""
+    for tag in THINK:
+        text = text.replace(tag, f" {tag} ")
+    return text
+
+
+def _characters(text: str) -> int:
+    for tag in THINK:
+        text = text.replace(tag, "#")
+    return len(text)
+
+
+def _is_json_object(file: Path) -> bool:
+    try:
+        return isinstance(json.loads(file.read_text(encoding="utf-8")), dict)
+    except (OSError, ValueError, RecursionError):
+        return False
