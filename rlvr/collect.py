@@ -163,7 +163,13 @@ def make_collector(
     seed: int,
 ) -> Collector:
     """A collector of rollouts of a model, as the configuration says. scorer: of the same reward."""
-    engine = ENGINES[rollout.engine](model, stop_ids=codec.stop_ids, pad_id=codec.pad_id, batch_size=rollout.batch_size)
+    engine = ENGINES[rollout.engine](
+        model,
+        stop_ids=codec.stop_ids,
+        pad_id=codec.pad_id,
+        batch_size=rollout.batch_size,
+        cache_gib=rollout.cache_gib,
+    )
     sampling = Sampling(
         max_new_tokens=rollout.max_new_tokens, min_new_tokens=rollout.min_new_tokens, temperature=rollout.temperature
     )

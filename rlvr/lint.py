@@ -258,9 +258,9 @@ def _batch_without_a_group(facts: Facts) -> Iterator[str]:
         name, size = "eval.samples", config.eval.samples
     else:
         return
-    if config.rollout.batch_size < size:
+    if config.rollout.engine == "hf" and config.rollout.batch_size < size:
         yield (
-            f"rollout.batch_size {config.rollout.batch_size} cannot hold the {size} completions of one problem ({name}), which are decoded together: "
+            f"rollout.batch_size {config.rollout.batch_size} cannot hold the {size} completions of one problem ({name}), which hf decodes together: "
             f"memory is bounded by {size}; raise it, or lower {name}"
         )
 

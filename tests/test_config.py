@@ -242,7 +242,7 @@ def test_a_wrong_value_given_with_set_is_not_blamed_on_a_line_of_the_file(tmp_pa
         pytest.param(
             "group_size",
             "groupsize",
-            "run.yaml:4: rollout.groupsize: unknown key; allowed: batch_size, engine, group_size, max_new_tokens, "
+            "run.yaml:4: rollout.groupsize: unknown key; allowed: batch_size, cache_gib, engine, group_size, max_new_tokens, "
             "min_new_tokens, problems_per_step, save_every, temperature; Did you mean rollout.group_size?",
             id="unknown key in a section",
         ),

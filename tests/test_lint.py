@@ -46,11 +46,11 @@ WARNED: dict[str, tuple[str, list[str], str]] = {
     "temperature": ("rl", ["rollout.temperature=0.6"], "rollout.temperature 0.6 is far from 1"),
     "ends": ("rl", ["rollout.min_new_tokens=2"], "rollout.min_new_tokens rules out ends"),
     "batch": (
-        "rl", ["rollout.batch_size=3"],
+        "rl", ["rollout.engine=hf", "rollout.batch_size=3"],
         "rollout.batch_size 3 cannot hold the 4 completions of one problem (rollout.group_size)",
     ),
     "batch of an evaluation": (
-        "eval", ["rollout.batch_size=3"], "rollout.batch_size 3 cannot hold the 4 completions of one problem (eval.samples)",
+        "eval", ["rollout.engine=hf", "rollout.batch_size=3"], "rollout.batch_size 3 cannot hold the 4 completions of one problem (eval.samples)",
     ),
     "micro-batch": (
         "rl", ["train.micro_batch_tokens=20"],
@@ -82,6 +82,7 @@ def test_what_is_unwise_is_warned_about_and_nothing_else(configs: dict[str, Path
         ("rl", "rollout.max_new_tokens=12"),  # exactly the worked answers and their end
         ("rl", "rollout.temperature=0.9"),
         ("rl", "rollout.batch_size=4"),
+        ("rl", "rollout.batch_size=3"),
         ("rl", "train.micro_batch_tokens=23"),
         ("rl", "train.save_every=6"),
         ("rl", "eval.problems=40"),

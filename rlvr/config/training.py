@@ -75,6 +75,8 @@ class SamplingConfig(Strict):
     temperature: PositiveFloat = 1.0
     batch_size: PositiveInt = 512
     """Completions decoded together at most: bounds memory."""
+    cache_gib: PositiveFloat = 4.0
+    """Memory for the keys and values of the completions that are decoded together, in GiB (2^30 bytes); fewer are if they need more."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:

@@ -97,7 +97,9 @@ class ContinuousBatch:
         self._seats = torch.cat([self._seats, torch.tensor(seats, device=self._device)])
         self._tokens, self._counts = torch.cat([self._tokens, zeros]), torch.cat([self._counts, zeros])
         self._positions = torch.cat([self._positions, torch.tensor(lengths, device=self._device) - 1])
-        return self._prefill([(index, len(list(group))) for index, group in groupby(row.request for row in rows)], first)
+        return self._prefill(
+            [(index, len(list(group))) for index, group in groupby(row.request for row in rows)], first
+        )
 
     def _prefill(self, admitted: list[tuple[int, int]], slot: int) -> torch.Tensor:
         """Read the prompts of admitted requests (index, number of rows) into the slots from one on: logits of the rows."""

@@ -3,7 +3,7 @@
 What is computed is transformers' own forward pass; what is left out is its Python, its masks and its growing cache.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F  # noqa: N812
@@ -25,12 +25,13 @@ def obstacle(model: PreTrainedModel, positions: int) -> str | None:
     """Why a model cannot be decoded here up to so many positions; None if it can."""
     if type(model) not in FAMILY:
         return f"{type(model).__name__} is not of the Llama family"
+    base: Any = model.model
     window = getattr(model.config, "sliding_window", None)
     if window is not None and window < positions:
         return f"its attention slides over {window} of {positions} positions"
-    if model.model.rotary_emb.rope_type in CHANGING_ROPE:
-        return f"its rotary embedding ({model.model.rotary_emb.rope_type}) changes with the length"
-    blocks = [part for layer in model.model.layers for part in (layer.self_attn, layer.mlp)]
+    if base.rotary_emb.rope_type in CHANGING_ROPE:
+        return f"its rotary embedding ({base.rotary_emb.rope_type}) changes with the length"
+    blocks = [part for layer in base.layers for part in (layer.self_attn, layer.mlp)]
     projections = [module for block in blocks for name, module in block.named_children() if name.endswith("_proj")]
     if any(type(module) is not torch.nn.Linear for module in [*projections, model.lm_head]):
         return "some of its linear layers are not plain ones"
@@ -84,7 +85,7 @@ class LlamaDecoder:
 
     def __init__(self, model: PreTrainedModel, positions: int, dtype: torch.dtype) -> None:
         """dtype: what linear layers compute in."""
-        base = model.model
+        base: Any = model.model
         self._dtype = dtype
         self._embedding = base.embed_tokens.weight
         self._heads = model.config.num_attention_heads
@@ -105,7 +106,7 @@ class LlamaDecoder:
             return _Linear(weights[0], biases[0] if biases else None)
         return _Linear(torch.cat(weights), torch.cat(biases) if biases else None)
 
-    def _layer(self, layer: torch.nn.Module) -> _Layer:
+    def _layer(self, layer: Any) -> _Layer:
         attention, mlp = layer.self_attn, layer.mlp
         head_norm = None
         if hasattr(attention, "q_norm"):
@@ -182,7 +183,7 @@ class LlamaDecoder:
         self, layer: _Layer, hidden: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Queries (…, heads, D), keys and values (…, kv heads, D) of hidden (…, W), the first two rotated."""
-        joined = layer.qkv(layer.before_attention(hidden)).unflatten(-1, (-1, self._size))
+        joined = layer.qkv(layer.before_attention(hidden)).view(*hidden.shape[:-1], -1, self._size)
         rotated = joined[..., : self._heads + self._kv_heads, :]
         if layer.head_norm is not None:
             rotated = layer.head_norm(rotated)

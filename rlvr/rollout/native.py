@@ -1,7 +1,7 @@
 """The native engine: decoding over the training model itself, so there are no weights to bring up to date."""
 
-import warnings
 from collections.abc import Sequence
+from functools import cache
 
 import torch
 from transformers import PreTrainedModel
@@ -12,6 +12,7 @@ from rlvr.rollout.engine import Finished
 from rlvr.rollout.forward import ForwardDecoder
 from rlvr.rollout.llama import LlamaDecoder, obstacle
 from rlvr.rollout.sampling import decode_in_parts
+from rlvr.runtime.progress import console
 from rlvr.types import Request, Sampling
 
 
@@ -38,12 +39,22 @@ class NativeEngine:
         model = self._model
         longest = max(len(request.prompt_ids) for request in requests) + sampling.max_new_tokens
         rows = rows_that_fit(model, longest, batch_size=self._batch_size, cache_gib=self._cache_gib)
-        if obstacle(model, longest) is not None:
+        reason = obstacle(model, longest)
+        if reason is not None:
+            _say_why_not(reason)
             forward = ForwardDecoder(model, stop_ids=self._stop_ids, pad_id=self._pad_id)
             decode_in_parts(requests, rows, lambda part: forward.decode(part, sampling), finished)
             return
-        slots = min(rows, sum(len(request.seeds) for request in requests))
+        slots = max(1, min(rows, sum(len(request.seeds) for request in requests)))
         dtype = cache_dtype(model)
-        cache = KeyValueCache(model.config, slots, longest, dtype, model.device)
+        store = KeyValueCache(model.config, slots, longest, dtype, model.device)
         decoder = LlamaDecoder(model, longest, dtype)
-        ContinuousBatch(decoder, cache, slots, requests, sampling, self._stop_ids, model.device).run(finished)
+        ContinuousBatch(decoder, store, slots, requests, sampling, self._stop_ids, model.device).run(finished)
+
+
+@cache
+def _say_why_not(reason: str) -> None:
+    """Once for each reason."""
+    console().print(
+        f"rollout.engine native: transformers' forward pass decodes this model, since {reason}", markup=False
+    )
