@@ -76,7 +76,7 @@ class SamplingConfig(Strict):
     batch_size: PositiveInt = 512
     """Completions decoded together at most: bounds memory."""
     cache_gib: PositiveFloat = 4.0
-    """Memory for the keys and values of the completions that are decoded together, in GiB (2^30 bytes); fewer are if they need more."""
+    """GiB for keys and values of the completions decoded together; if ``batch_size`` of them need more, fewer are."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:

@@ -14,7 +14,7 @@ from rlvr.rollout.sampling import Sampler, Written
 from rlvr.runtime import signals
 from rlvr.types import Completion, Request, Sampling
 
-PREFILL_TOKENS = 8192
+PREFILL_TOKENS = 2048
 """Prompt tokens, padding included, that are read in one forward pass: bounds its memory."""
 REFILL_SHARE = 0.125
 """Rows are admitted once this share of all places is free: reading a prompt alone costs nearly what many cost together."""

@@ -41,6 +41,24 @@ def test_a_row_keeps_its_numbers_when_others_have_left():
     assert alone.tolist() == tokens[some].tolist()
 
 
+def test_rows_may_have_written_different_numbers_of_tokens():
+    positions = torch.arange(len(SEEDS)) % 4
+    tokens = sampler().draw(LOGITS, ROWS, positions).tokens.tolist()
+    assert tokens == [int(sampler().draw(LOGITS, ROWS, row % 4).tokens[row]) for row in range(len(SEEDS))]
+    held = sampler(stop_ids=[0], min_new_tokens=2).draw(LOGITS, ROWS, positions).tokens
+    assert 0 not in held[positions < 2].tolist()
+    assert 0 in held[positions >= 2].tolist()
+
+
+def test_a_row_may_be_given_another_seed():
+    drawn = Sampler([None, 7, None], Sampling(max_new_tokens=4), [], CPU)
+    drawn.reseed(0, 5)
+    assert (
+        drawn.draw(LOGITS[:2], torch.tensor([0, 1]), 1).tokens.tolist()
+        == sampler().draw(LOGITS, ROWS, 1).tokens[[5, 7]].tolist()
+    )
+
+
 def test_temperature_one_half_squares_the_probabilities():
     tokens, logprobs, _ = sampler(temperature=0.5).draw(LOGITS, ROWS, 0)
     shares = np.array([25, 9, 4]) / 38
