@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rlvr.algo.filters import has_variance
-from rlvr.types import Group, Metrics, Rollout, StopReason
+from rlvr.types import Group, Metrics, Rollout
 
 FORK_SHARE = 0.2
 """Share of all sampled tokens that are called forks, by entropy (arXiv:2506.01939, section 3)."""
@@ -49,7 +49,7 @@ def _truncation(rollouts: Sequence[Rollout]) -> Metrics:
     """The mean reward of rollouts that ran out of tokens and of those that ended, where there are any."""
     row: Metrics = {}
     for name, cut in (("truncated", True), ("ended", False)):
-        if of_kind := [r.reward for r in rollouts if (r.completion.stop_reason is StopReason.LENGTH) is cut]:
+        if of_kind := [r.reward for r in rollouts if r.truncated is cut]:
             row[f"rollout/{name}_reward"] = sum(of_kind) / len(of_kind)
     return row
 

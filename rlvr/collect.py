@@ -18,7 +18,7 @@ from rlvr.runtime import signals
 from rlvr.runtime.seeding import derive
 from rlvr.tasks import make_task
 from rlvr.tasks.task import Task
-from rlvr.types import Completion, Group, Metrics, Problem, Request, Rollout, Sampling, StopReason
+from rlvr.types import Completion, Group, Metrics, Problem, Request, Rollout, Sampling
 
 SIGNAL_SECONDS = 0.2
 """How long a wait for a verdict lasts before signals are looked at."""
@@ -197,7 +197,8 @@ def rollout_metrics(groups: Sequence[Group]) -> Metrics:
         for reason in sorted({rollout.reasons[name] for rollout in judged} - {Reason.CORRECT, Reason.WRONG}):
             row[f"reward/{name}/{reason}_fraction"] = sum(r.reasons[name] == reason for r in judged) / len(judged)
     row["rollout/length_mean"] = sum(rollout.length for rollout in rollouts) / count
-    row["rollout/truncated_fraction"] = sum(truncated(rollout) for rollout in rollouts) / count
+    row["rollout/truncated_fraction"] = sum(rollout.truncated for rollout in rollouts) / count
+    row["rollout/zero_variance_fraction"] = sum(not has_variance(group) for group in groups) / len(groups)
     row["tokens/rollout"] = sum(rollout.length for rollout in rollouts)
     for mode in sorted({rollout.mode for rollout in rollouts}):
         of_mode = [rollout for rollout in rollouts if rollout.mode == mode]
@@ -211,7 +212,7 @@ def rollout_metrics(groups: Sequence[Group]) -> Metrics:
 
 
 def task_metrics(groups: Sequence[Group], task: str) -> Metrics:
-    """``task/<name>/…`` for each member of a mixture: what ``rollout_metrics`` says, accuracy and zero variance.
+    """``task/<name>/…`` for each member of a mixture: what ``rollout_metrics`` says, and accuracy.
 
     task: the name of the whole, under which there is nothing more to say.
     """
@@ -221,7 +222,6 @@ def task_metrics(groups: Sequence[Group], task: str) -> Metrics:
         rollouts = [rollout for group in own for rollout in group]
         of_task = rollout_metrics(own)
         of_task["accuracy"] = sum(rollout.correct for rollout in rollouts) / len(rollouts)
-        of_task["rollout/zero_variance_fraction"] = sum(not has_variance(group) for group in own) / len(own)
         row |= {f"task/{name}/{key}": value for key, value in of_task.items()}
     return row
 
@@ -229,11 +229,12 @@ def task_metrics(groups: Sequence[Group], task: str) -> Metrics:
 def noise_metrics(groups: Sequence[Group]) -> Metrics:
     """What an unreliable verifier did: the mean reward it hides, and its rates of errors as they came out.
 
+    An abstention is never turned round and counts for neither rate.
     noise/youden: true positive rate minus false positive rate, the share of the signal that is left (Youden 1950).
     """
     rollouts = [rollout for group in groups for rollout in group]
     right = [rollout for rollout in rollouts if rollout.correct]
-    wrong = [rollout for rollout in rollouts if not rollout.correct]
+    wrong = [r for r in rollouts if not r.correct and Reason.ABSTAINED not in r.reasons.values()]
     row: Metrics = {"reward/oracle": sum(rollout.oracle for rollout in rollouts) / len(rollouts)}
     if wrong:
         row["noise/fp"] = sum(rollout.reward > rollout.oracle for rollout in wrong) / len(wrong)
@@ -242,11 +243,6 @@ def noise_metrics(groups: Sequence[Group]) -> Metrics:
     if wrong and right:
         row["noise/youden"] = 1.0 - row["noise/fn"] - row["noise/fp"]
     return row
-
-
-def truncated(rollout: Rollout) -> bool:
-    """Whether a rollout ran out of tokens before it ended."""
-    return rollout.completion.stop_reason is StopReason.LENGTH
 
 
 def to_json(rollout: Rollout) -> dict[str, object]:

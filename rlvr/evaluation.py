@@ -10,18 +10,18 @@ from dataclasses import dataclass
 import torch
 from transformers import PreTrainedModel
 
-from rlvr.collect import Collector, make_collector, truncated
+from rlvr.collect import Collector, make_collector
 from rlvr.config import DocumentStageConfig, RlConfig
 from rlvr.data.batching import collate, split_by_tokens
 from rlvr.data.documents import DocumentSource
 from rlvr.data.text import to_samples
 from rlvr.models.pretrained import load_model
 from rlvr.models.tokenizer import Codec
-from rlvr.rescore import logprobs_of
 from rlvr.rewards import Scorer
 from rlvr.runtime import signals
 from rlvr.statistics import effective_count, pass_at_k, wilson
 from rlvr.tasks.task import available
+from rlvr.teacher_forcing import logprobs_of
 from rlvr.train.losses import cross_entropy
 from rlvr.types import Group, Metrics, Split
 
@@ -143,7 +143,7 @@ def accuracy_metrics(task: str, sampled: Sequence[Group], greedy: Sequence[Group
         k *= 2
     row[f"{prefix}/reward_mean"] = sum(rollout.reward for rollout in rollouts) / len(rollouts)
     row[f"{prefix}/length_mean"] = sum(rollout.length for rollout in rollouts) / len(rollouts)
-    row[f"{prefix}/truncated_fraction"] = sum(truncated(rollout) for rollout in rollouts) / len(rollouts)
+    row[f"{prefix}/truncated_fraction"] = sum(rollout.truncated for rollout in rollouts) / len(rollouts)
     for mode in sorted({rollout.mode for group in (*sampled, *greedy) for rollout in group}):
         row |= _share(f"{prefix}/mode/{mode}/probability", [[r.mode == mode for r in group] for group in sampled])
         row[f"{prefix}/mode/{mode}/greedy_probability"] = sum(r.mode == mode for g in greedy for r in g) / len(greedy)

@@ -50,6 +50,22 @@ def name_of(problem: Problem) -> str:
     return f"problem {problem.index} of {problem.task}{line} ({problem.question[:60]!r})"
 
 
+def unchecked(problem: Problem) -> RlvrError:
+    """A problem whose grader is not among the reward's components."""
+    return RlvrError(
+        name_of(problem),
+        "no component of the reward checks its answer",
+        got=problem.metadata.get("grader"),
+        remedy="its grader must be one of the reward's components",
+    )
+
+
+def unreadable(problem: Problem, error: ValueError) -> RlvrError:
+    """A problem whose gold answer a grader cannot read."""
+    what = f"its gold answer {problem.answer[:40]!r} cannot be read: {error}"
+    return RlvrError(name_of(problem), what, remedy=REMEDY)
+
+
 def has_gold_response(problem: Problem, reward: RewardSum) -> bool:
     """Whether there is a response that must earn full marks."""
     return "solution" in problem.metadata or not reward.needs_solution
@@ -69,12 +85,7 @@ def _check(reward: RewardSum, problem: Problem, empty: Future[Verdicts], gold: F
     where = name_of(problem)
     of_empty = graded(empty, problem)
     if not any(name in ANSWERS for name in of_empty):
-        raise RlvrError(
-            where,
-            "no component of the reward checks its answer",
-            got=problem.metadata.get("grader"),
-            remedy="its grader must be one of the reward's components",
-        )
+        raise unchecked(problem)
     if reward.correct(of_empty):
         raise RlvrError(where, "an empty answer earns full marks", got=problem.answer, remedy=REMEDY)
     if gold is None:
@@ -97,5 +108,4 @@ def graded(verdicts: Future[Verdicts], problem: Problem) -> Verdicts:
     try:
         return verdicts.result()
     except ValueError as error:
-        what = f"its gold answer {problem.answer[:40]!r} cannot be read: {error}"
-        raise RlvrError(name_of(problem), what, remedy=REMEDY) from None
+        raise unreadable(problem, error) from None

@@ -141,6 +141,11 @@ class Rollout:
         return len(self.completion.token_ids)
 
     @property
+    def truncated(self) -> bool:
+        """Whether it ran out of tokens before it ended."""
+        return self.completion.stop_reason is StopReason.LENGTH
+
+    @property
     def shaped_reward(self) -> float:
         """The reward with what was added at its tokens."""
         return self.reward if self.shaping is None else self.reward + sum(self.shaping)

@@ -1,9 +1,10 @@
 """Compare arms of RL on the quickstart's task over several seeds, and print a table in Markdown.
 
-    .venv/bin/python scripts/experiments.py presets [--seeds 3] [--steps 50] [--out runs/experiments]
+    .venv/bin/python scripts/experiments.py presets [--seeds 3] [--steps 50] [--jobs 2] [--out runs/experiments]
 
-Every seed has a base of its own (the quickstart's pretraining and SFT), shared by all arms; every arm sees the same number of
-problems and rollouts a step. Runs that are finished are not run again, so it can be interrupted.
+Every seed has a base of its own (the quickstart's pretraining and SFT), shared by all arms; every arm has the same budget of
+rollouts: one that samples more of them a step is stopped before it would exceed it. Runs that are finished are not run again,
+so it can be interrupted. ``--jobs`` seeds run at the same time, on a share of the processors each.
 """
 
 import argparse
@@ -13,11 +14,16 @@ import os
 import statistics
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from itertools import accumulate
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 QUICKSTART = ROOT / "configs" / "quickstart"
 RLVR = Path(sys.executable).with_name("rlvr")
+
+PROBLEMS, GROUP = 64, 8
+"""Problems a step and rollouts a problem, in the quickstart and so in every arm."""
 
 T95 = {2: 12.706, 3: 4.303, 4: 3.182, 5: 2.776, 6: 2.571, 8: 2.365, 10: 2.262}
 """Two-sided 95 % points of Student's t, by the number of seeds."""
@@ -32,7 +38,6 @@ def presets() -> Arms:
     names = ("reinforce", "rloo", "grpo", "dr_grpo", "dapo", "gspo", "cispo", "reinforce++", "ppo", "star", "raft")
     return {
         **{name: [f"algo.preset={name}"] for name in names},
-        "dapo": ["algo.preset=dapo", "algo.max_refills=2"],  # at most three times the rollouts of the others
         "gspo, clip 0.2": ["algo.preset=gspo", "algo.clip_low=0.2", "algo.clip_high=0.28"],
         "opd": ["algo.preset=opd", f"algo.teacher={TEACHER}"],
         "reinforce, no baseline": ["algo.advantage=reward"],
@@ -41,9 +46,9 @@ def presets() -> Arms:
 
 
 def staleness() -> Arms:
-    """Rollouts of older and older policies, with and without a correction, at two learning rates."""
+    """Rollouts of older and older policies, with and without a correction, at three learning rates."""
     arms = {}
-    for rate in ("5.0e-4", "2.0e-3"):
+    for rate in ("5.0e-4", "1.0e-3", "2.0e-3"):
         for lag in (0, 4, 16, 64):
             for loss in ("policy_gradient", "truncated", "clipped") if lag else ("policy_gradient",):
                 name = f"lr {rate}, staleness {lag}, {loss}"
@@ -51,7 +56,18 @@ def staleness() -> Arms:
     return arms
 
 
-EXPERIMENTS = {"presets": presets, "staleness": staleness}
+def collapse() -> Arms:
+    """What the two presets that lost worked answers do with fewer updates, smaller ones, or no division by a deviation."""
+    arms = {}
+    for name in ("cispo", "ppo"):
+        arms[name] = [f"algo.preset={name}"]
+        arms[f"{name}, one update a batch"] = [f"algo.preset={name}", "algo.updates_per_batch=1"]
+        arms[f"{name}, a quarter of the learning rate"] = [f"algo.preset={name}", "train.learning_rate=1.25e-4"]
+    arms["cispo, group mean"] = ["algo.preset=cispo", "algo.advantage=group_mean"]
+    return arms
+
+
+EXPERIMENTS = {"presets": presets, "staleness": staleness, "collapse": collapse}
 MEASURES = {
     "P(cot)": "eval/modsum/mode/cot/probability",
     "accuracy, sampled": "eval/modsum/accuracy",
@@ -80,25 +96,39 @@ def measure(name: str, settings: list[str], start: Path, teacher: Path, folder: 
     """One run of one arm: what its evaluation says, when it reached 0.5, and how many rollouts it took."""
     run = folder / name.replace(" ", "_").replace(",", "") / str(seed)
     settings = [setting.replace(TEACHER, str(teacher)) for setting in settings]
-    shared = [
-        f"model={start}",
-        f"seed={seed}",
-        f"train.max_steps={steps}",
-        "rollout.max_new_tokens=32",
-        "rollout.save_every=1000",
-    ]
-    rlvr("rl", "rl.yaml", run, [*shared, *settings])
-    rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
-    rlvr("eval", "eval.yaml", run.with_name(f"{seed}_eval"), [f"model={run}"])
-    found = json.loads((run.with_name(f"{seed}_eval") / "eval.json").read_text())
+    settings += [f"model={start}", f"seed={seed}", "rollout.max_new_tokens=32", "rollout.save_every=1000"]
+    rlvr("rl", "rl.yaml", run, [*settings, f"train.max_steps={steps}"])
+    affordable = within(steps * PROBLEMS * GROUP, rows_of(run))
+    if affordable < steps and len(rows_of(run)) > affordable:
+        run = run.with_name(f"{seed}_within_budget")
+        rlvr("rl", "rl.yaml", run, [*settings, f"train.max_steps={affordable}"])
+    rows, evaluated = rows_of(run), run.with_name(f"{run.name}_eval")
+    rlvr("eval", "eval.yaml", evaluated, [f"model={run}"])
+    found = json.loads((evaluated / "eval.json").read_text())
     half = [row["step"] for row in rows if row.get("mode/cot/probability", 0.0) >= 0.5]
     return {
         **{label: found.get(metric, 0.0) for label, metric in MEASURES.items()},
         "step of P(cot) ≥ 0.5": half[0] if half else math.nan,
+        "rollouts (thousands)": sum(map(rollouts_of, rows)) / 1000,
         "tokens sampled (thousands)": sum(row["tokens/rollout"] for row in rows) / 1000,
         "seconds": sum(row["time/step_seconds"] - row.get("time/eval_seconds", 0.0) for row in rows),
         "steps done": rows[-1]["step"],
     }
+
+
+def rows_of(run: Path) -> list[dict]:
+    """The metrics of a run, one row a step."""
+    return [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+
+
+def rollouts_of(row: dict) -> float:
+    """How many rollouts a step sampled, refills included."""
+    return PROBLEMS * GROUP * (1 + row.get("rollout/extra_fraction", 0.0))
+
+
+def within(budget: float, rows: list[dict]) -> int:
+    """The number of steps that a budget of rollouts pays for."""
+    return sum(spent <= budget for spent in accumulate(map(rollouts_of, rows)))
 
 
 def interval(values: list[float]) -> str:
@@ -120,22 +150,28 @@ def main() -> None:
     parser.add_argument("experiment", choices=list(EXPERIMENTS))
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--steps", type=int, default=50)
+    parser.add_argument("--jobs", type=int, default=1)
+    parser.add_argument("--first-seed", type=int, default=100)
     parser.add_argument("--out", type=Path, default=ROOT / "runs" / "experiments")
     asked = parser.parse_args()
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    os.environ["OMP_NUM_THREADS"] = str(max(1, (os.cpu_count() or 1) // asked.jobs))
     arms = EXPERIMENTS[asked.experiment]()
     folder = asked.out / f"{asked.experiment}_{asked.steps}"
     first = next(iter(arms))
-    results: dict[str, list[dict]] = {name: [] for name in arms}
-    for seed in range(100, 100 + asked.seeds):
-        start = base(asked.out, seed)
+
+    def every_arm(seed: int) -> list[dict]:
+        start, results = base(asked.out, seed), []
         for name, settings in arms.items():
-            teacher = folder / first / str(seed)
-            results[name].append(measure(name, settings, start, teacher, folder, seed, asked.steps))
-            print(f"{name}, seed {seed}: {results[name][-1]}", file=sys.stderr)
-    columns = list(results[first][0])
+            results.append(measure(name, settings, start, folder / first / str(seed), folder, seed, asked.steps))
+            print(f"{name}, seed {seed}: {results[-1]}", file=sys.stderr, flush=True)
+        return results
+
+    with ThreadPoolExecutor(asked.jobs) as jobs:
+        by_seed = list(jobs.map(every_arm, range(asked.first_seed, asked.first_seed + asked.seeds)))
+    columns = list(by_seed[0][0])
     print(f"| arm | {' | '.join(columns)} |\n|---|{'---|' * len(columns)}")
-    for name, found in results.items():
+    for name, found in zip(arms, zip(*by_seed, strict=True), strict=True):
         print(f"| {name} | {' | '.join(interval([each[column] for each in found]) for column in columns)} |")
 
 

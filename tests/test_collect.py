@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from rlvr.collect import Collector, rollout_metrics, task_metrics, to_json
+from rlvr.collect import Collector, noise_metrics, rollout_metrics, task_metrics, to_json
 from rlvr.config import ModsumConfig, PromptConfig, RewardConfig, TokenizerConfig
 from rlvr.errors import RlvrError
 from rlvr.models.tokenizer import build_tokenizer, make_codec
@@ -144,6 +144,7 @@ def test_the_metrics_of_four_rollouts_by_hand():
         "reward/format": 0.5,
         "rollout/length_mean": 6.25,
         "rollout/truncated_fraction": 0.25,
+        "rollout/zero_variance_fraction": 0.0,
         "tokens/rollout": 25,
         "mode/cot/probability": 0.75,
         "mode/cot/accuracy": pytest.approx(1 / 3),
@@ -242,3 +243,13 @@ def test_each_member_of_a_mixture_has_metrics_of_its_own():
 
 def test_a_task_alone_has_no_metrics_of_members():
     assert task_metrics(collect(RIGHT_CHAIN), "modsum") == {}
+
+
+def test_the_rates_of_noise_leave_abstentions_out():
+    """Two right, one of them refused; two wrong, one of them paid; one that abstains, whom noise never touches."""
+    [group] = collect(RIGHT_DIRECT, RIGHT_DIRECT, WRONG_CHAIN, WRONG_CHAIN, WRONG_CHAIN)
+    right, refused, wrong, paid, unsure = group
+    refused, paid = replace(refused, reward=0.0), replace(paid, reward=1.5)
+    unsure = replace(unsure, reasons={"exact": "abstained", "format": "correct"})
+    row = noise_metrics([[right, refused, wrong, paid, unsure]])
+    assert (row["noise/fp"], row["noise/fn"], row["noise/youden"]) == (0.5, 0.5, 0.0)

@@ -11,7 +11,7 @@ from rlvr.audit.probes import Probe, Side, probes
 from rlvr.audit.rates import Rate, rate, shortened
 from rlvr.config import DocumentStageConfig, RewardConfig, StageConfig
 from rlvr.errors import RlvrError
-from rlvr.gold import REMEDY, graded, name_of, to_attempt
+from rlvr.gold import graded, name_of, to_attempt, unchecked, unreadable
 from rlvr.rewards import Reason, RewardSum, Scorer, Verdicts
 from rlvr.tasks import make_task
 from rlvr.tasks.task import Task, available
@@ -169,15 +169,9 @@ def _cases(task: Task, reward: RewardConfig, split: Split, wanted: int) -> Itera
         try:
             case = make_case(task, problem, reward, answers)
         except ValueError as error:
-            what = f"its gold answer {problem.answer[:40]!r} cannot be read: {error}"
-            raise RlvrError(name_of(problem), what, remedy=REMEDY) from None
+            raise unreadable(problem, error) from None
         if not case.components:
-            raise RlvrError(
-                name_of(problem),
-                "no component of the reward checks its answer",
-                got=problem.metadata.get("grader"),
-                remedy="its grader must be one of the reward's components",
-            )
+            raise unchecked(problem)
         yield case
 
 

@@ -1,6 +1,5 @@
 """How many tokens a text will have, before there is a model to ask. No torch."""
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,7 +7,7 @@ from pathlib import Path
 from tokenizers import Tokenizer
 
 from rlvr.config import TokenizerConfig
-from rlvr.models.location import ModelLocation
+from rlvr.models.location import ModelLocation, read_object
 from rlvr.models.vocabulary import THINK
 
 
@@ -32,7 +31,7 @@ def counted_by(tokenizer: TokenizerConfig | ModelLocation | None) -> TokenCount:
         }
         return kinds.get(tokenizer.kind, WORDS)
     file = None if tokenizer is None or tokenizer.kind != "directory" else Path(tokenizer.path) / "tokenizer.json"
-    if file is None or not file.is_file() or not _is_json_object(file):
+    if file is None or read_object(file) is None:
         return WORDS
     found = Tokenizer.from_file(str(file))
     return TokenCount(count=lambda text: len(found.encode(text, add_special_tokens=False).ids), exact=True)
@@ -49,10 +48,3 @@ def _characters(text: str) -> int:
     for tag in THINK:
         text = text.replace(tag, "#")
     return len(text)
-
-
-def _is_json_object(file: Path) -> bool:
-    try:
-        return isinstance(json.loads(file.read_text(encoding="utf-8")), dict)
-    except (OSError, ValueError, RecursionError):
-        return False

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from tokenizers import Tokenizer
 
-from rlvr.models.location import ModelLocation
+from rlvr.models.location import ModelLocation, read_object
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +39,7 @@ def read_limits(location: ModelLocation | None) -> Limits | None:
     """The limits of a model in a directory; None for other kinds and for a tokenizer of another format."""
     if location is None or location.kind != "directory":
         return None
-    config, raw = (_read(Path(location.path) / name) for name in ("config.json", "tokenizer.json"))
+    config, raw = (read_object(Path(location.path) / name) for name in ("config.json", "tokenizer.json"))
     if config is None or raw is None or not isinstance(raw.get("model"), dict):
         return None
     return Limits(
@@ -49,11 +47,3 @@ def read_limits(location: ModelLocation | None) -> Limits | None:
         tokenizer=Tokenizer.from_file(str(Path(location.path) / "tokenizer.json")),
         unknown=raw["model"].get("unk_token"),
     )
-
-
-def _read(file: Path) -> dict[str, Any] | None:
-    try:
-        value = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None  # loading the model says what is wrong with it
-    return value if isinstance(value, dict) else None

@@ -5,7 +5,7 @@ import math
 import struct
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from rlvr.errors import RlvrError
 from rlvr.runtime.run_dir import finished_checkpoints
@@ -67,15 +67,24 @@ def _directory(path: Path) -> Path:
     return path
 
 
+def read_object(file: Path) -> dict[str, Any] | None:
+    """The JSON object in a model's file; None if there is none: loading the model says what is wrong with it."""
+    try:
+        value = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
 def vocabulary_in(location: ModelLocation) -> object | None:
     """The tokens with their ids that a directory's tokenizer.json gives, to be compared; None if there is no such file."""
     file = Path(location.path) / "tokenizer.json"
-    if location.kind != "directory" or not file.is_file():
+    tree = read_object(file) if location.kind == "directory" else None
+    if tree is None:
         return None
     try:
-        tree = json.loads(file.read_text(encoding="utf-8"))
         return tree["model"]["vocab"], {token["content"]: token["id"] for token in tree["added_tokens"]}
-    except (ValueError, KeyError, TypeError):
+    except (KeyError, TypeError):
         return None  # a file that transformers may read and we do not; it is compared when it is loaded
 
 

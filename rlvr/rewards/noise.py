@@ -2,7 +2,7 @@
 
 from rlvr.config import ANSWERS, NoiseConfig
 from rlvr.rewards.scorer import Verdicts
-from rlvr.rewards.verdict import Verdict
+from rlvr.rewards.verdict import Reason, Verdict
 from rlvr.runtime.seeding import generator
 
 
@@ -14,7 +14,7 @@ def with_noise(verdicts: Verdicts, noise: NoiseConfig, *, correct: bool, mode: s
     neither right nor wrong, and is never turned round.
     """
     rates = noise.modes.get(mode, noise)
-    if any(verdict.reason == "abstained" for verdict in verdicts.values()):
+    if any(verdict.reason is Reason.ABSTAINED for verdict in verdicts.values()):
         return verdicts
     if generator(seed).random() >= (rates.fn if correct else rates.fp):
         return verdicts

@@ -68,11 +68,12 @@ class Scorer:
 
     def submit(self, attempt: Attempt) -> Future[Verdicts]:
         """Start scoring; the result raises ValueError for a gold answer that cannot be read, RlvrError for broken input."""
-        if self._threads is not None:
+        if self._here is None:
+            assert self._threads is not None
             return self._threads.submit(self._score, attempt)
         future: Future[Verdicts] = Future()
         try:
-            future.set_result(_present({name: self._here_verdict(name, attempt) for name in self._names}))
+            future.set_result(_present({name: self._here.verdict(name, attempt) for name in self._names}))
         except (ValueError, RlvrError) as error:
             future.set_exception(error)
         return future
@@ -80,10 +81,6 @@ class Scorer:
     def verdicts(self, attempts: Sequence[Attempt]) -> list[Verdicts]:
         """The verdicts on attempts, in their order."""
         return [future.result() for future in [self.submit(attempt) for attempt in attempts]]
-
-    def _here_verdict(self, name: str, attempt: Attempt) -> Verdict | None:
-        assert self._here is not None
-        return self._here.verdict(name, attempt)
 
     def _score(self, attempt: Attempt) -> Verdicts:
         return _present({name: self._ask(name, attempt) for name in self._names})

@@ -7,9 +7,9 @@ from transformers import PreTrainedModel
 from rlvr.config import RlConfig
 from rlvr.errors import RlvrError
 from rlvr.models.pretrained import load_model
-from rlvr.rescore import largest_gap, logprobs_of
 from rlvr.runtime.device import precision
 from rlvr.runtime.run_dir import RunDirectory, finished_checkpoints
+from rlvr.teacher_forcing import largest_gap, logprobs_of
 from rlvr.train.loop import Limit
 from rlvr.train.losses import LOGPROB_GAP
 from rlvr.types import Completion

@@ -13,8 +13,8 @@ from rlvr.models.heads import ValueModel
 from rlvr.models.pretrained import load_model
 from rlvr.models.tokenizer import Codec
 from rlvr.models.weights import Weights, copy_weights, using
-from rlvr.rescore import largest_gap, logprobs_of, values_of
 from rlvr.runtime.device import precision
+from rlvr.teacher_forcing import largest_gap, logprobs_of, values_of
 from rlvr.train.losses import KL_ESTIMATORS
 from rlvr.types import Completion, Group, Rollout
 

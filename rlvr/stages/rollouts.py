@@ -147,7 +147,6 @@ class Rollouts:
     def _describe(self, groups: list[Group], kept: list[Group]) -> Metrics:
         row = rollout_metrics(groups) | (noise_metrics(groups) if self._config.reward.noise is not None else {})
         rollouts = [rollout for group in groups for rollout in group]
-        row["rollout/zero_variance_fraction"] = sum(not has_variance(group) for group in groups) / len(groups)
         row |= rollout_accounts(groups) | length_change(self._lengths, groups) | signal_shares(groups, kept)
         if any(rollout.shaping is not None for rollout in rollouts):
             row["reward/shaping"] = sum(each.shaped_reward - each.reward for each in rollouts) / len(rollouts)

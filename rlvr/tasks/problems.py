@@ -31,7 +31,8 @@ class Problems:
 
     def __init__(self, config: ProblemsConfig, seed: int) -> None:
         self._path, self._seed = config.path, seed
-        rows, skipped = _read(Path(config.path), config.on_bad_line == "skip")
+        path = Path(config.path)
+        rows, skipped = _read(path, config.on_bad_line == "skip", _stamp(path))
         self.warnings: tuple[str, ...] = (f"{skipped} bad lines of {config.path} were skipped",) if skipped else ()
         self._rows = _split(rows, config.test_fraction)
         self.modes: tuple[str, ...] = ("direct", "cot") if all("solution" in row for row in rows) else ("direct",)
@@ -79,7 +80,17 @@ def _order(seed: int, turn: int, count: int) -> list[int]:
     return generator(seed, "problems", turn).sample(range(count), count)
 
 
-def _read(path: Path, skip: bool) -> tuple[list[dict[str, Any]], int]:
+def _stamp(path: Path) -> tuple[int, ...] | None:
+    """Which file it is, when it was written and its size: what changes with its contents; None without a file."""
+    try:
+        status = path.stat()
+    except (OSError, ValueError):
+        return None  # reading it says what is wrong
+    return status.st_dev, status.st_ino, status.st_mtime_ns, status.st_size
+
+
+@lru_cache(maxsize=4)
+def _read(path: Path, skip: bool, _contents: tuple[int, ...] | None) -> tuple[list[dict[str, Any]], int]:
     rows, skipped = [], 0
     for number, line in enumerate(read_text(path).split("\n"), start=1):
         if not line.strip():

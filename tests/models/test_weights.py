@@ -7,8 +7,8 @@ from rlvr.config import ModelConfig, TokenizerConfig
 from rlvr.models.scratch import build_model
 from rlvr.models.tokenizer import build_tokenizer
 from rlvr.models.weights import copy_weights, using
-from rlvr.rescore import largest_gap, logprobs_of
 from rlvr.rollout import NativeEngine
+from rlvr.teacher_forcing import largest_gap, logprobs_of
 from rlvr.types import Request, Sampling
 
 TOKENIZER = build_tokenizer(TokenizerConfig(), ["0 1 2 3 4 ="], max_length=32)

@@ -160,3 +160,11 @@ def test_how_a_response_is_read(response: str, mode: str, answer: str | None, tm
     made = task(tmp_path, GOOD, test_fraction=0)
     problem = made.problem("train", 0)
     assert (made.mode_of(problem, response), made.final_answer(problem, response)) == (mode, answer)
+
+
+def test_a_file_that_is_written_anew_is_read_anew(tmp_path: Path) -> None:
+    file = tmp_path / "p.jsonl"
+    config = ProblemsConfig(name="problems", path=str(file), test_fraction=0)
+    for count in (1, 2):
+        file.write_text("".join(f'{{"question": "q{n}", "answer": "{n}"}}\n' for n in range(count)))
+        assert Problems(config, 0).size("train") == count

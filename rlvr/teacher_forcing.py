@@ -1,4 +1,5 @@
-"""What other models make of rollouts: log-probabilities under a reference, a teacher or older weights, and values."""
+"""Models read completions that are given (teacher forcing): log-probabilities under a reference, a teacher or older weights, and
+values."""
 
 from collections.abc import Callable, Sequence
 
