@@ -48,6 +48,20 @@ class _Linear(NamedTuple):
         return F.linear(x, self.weight, self.bias)
 
 
+class _PackedLinear(NamedTuple):
+    """A linear layer whose weight oneDNN has laid out once, as it would otherwise do at each call; the same bits."""
+
+    weight: torch.Tensor
+    bias: torch.Tensor | None
+
+    def __call__(self, x: torch.Tensor) -> torch.Tensor:
+        x = x.to(self.weight.dtype)
+        return torch.ops.mkldnn._linear_pointwise(x, self.weight, self.bias, "none", [], "")  # type: ignore[no-any-return]
+
+
+AnyLinear = _Linear | _PackedLinear
+
+
 class _Norm(NamedTuple):
     """RMS norm in float32, rounded to the input's type before it is weighted, as transformers does it."""
 
@@ -60,18 +74,23 @@ class _Norm(NamedTuple):
         return self.weight * F.rms_norm(x.float(), x.shape[-1:], None, self.eps).to(x.dtype)
 
 
+def _packs(weight: torch.Tensor) -> bool:
+    """Whether a layout of its own makes products with a weight faster: bfloat16 on processors that multiply it."""
+    return weight.dtype == torch.bfloat16 and weight.device.type == "cpu" and torch.ops.mkldnn._is_mkldnn_bf16_supported()
+
+
 class _Layer(NamedTuple):
     """The parameters of one layer. head_norm: of queries and keys, weight (heads + kv heads, head size), if there is one."""
 
     before_attention: _Norm
-    qkv: _Linear
+    qkv: AnyLinear
     head_norm: _Norm | None
     scaling: float
-    out: _Linear
+    out: AnyLinear
     before_mlp: _Norm
-    gate: _Linear
-    up: _Linear
-    down: _Linear
+    gate: AnyLinear
+    up: AnyLinear
+    down: AnyLinear
     activation: torch.nn.Module
 
 
@@ -79,8 +98,8 @@ class LlamaDecoder:
     """A model's parameters as they are now, laid out for decoding rows of at most P positions.
 
     Made anew for each call to generate and never kept, so it cannot be stale. Parameters are used where they are; only
-    queries, keys and values are projected by one joined copy, and inside autocast weights are cast once instead of at every
-    token.
+    queries, keys and values are projected by one joined copy, inside autocast weights are cast once instead of at every
+    token, and weights in bfloat16 on a CPU are copied to the layout that its products want.
     """
 
     def __init__(self, model: PreTrainedModel, positions: int, dtype: torch.dtype) -> None:
@@ -99,12 +118,14 @@ class LlamaDecoder:
         self._cos = cos[0][:, None]  # (P, 1, head size), the same for all heads
         self._sin = torch.cat([-sin[0, :, :half], sin[0, :, half:]], dim=-1)[:, None]  # sign of rotating by a half
 
-    def _linear(self, *modules: torch.nn.Linear) -> _Linear:
+    def _linear(self, *modules: torch.nn.Linear) -> AnyLinear:
         weights = [module.weight.to(self._dtype) for module in modules]
         biases = [module.bias.to(self._dtype) for module in modules if module.bias is not None]
-        if len(modules) == 1:
-            return _Linear(weights[0], biases[0] if biases else None)
-        return _Linear(torch.cat(weights), torch.cat(biases) if biases else None)
+        weight = weights[0] if len(weights) == 1 else torch.cat(weights)
+        bias = (biases[0] if len(biases) == 1 else torch.cat(biases)) if biases else None
+        if _packs(weight):
+            return _PackedLinear(torch.ops.mkldnn._reorder_linear_weight(weight.detach()), bias)
+        return _Linear(weight, bias)
 
     def _layer(self, layer: Any) -> _Layer:
         attention, mlp = layer.self_attn, layer.mlp
@@ -136,8 +157,8 @@ class LlamaDecoder:
         ids: (N, L), padded on the right with any token. lengths: (N,). prompt_of: (R,) the prompt of each slot.
         Returns the logits (N, V) after each prompt. Padding needs no mask: it comes after all tokens that are used.
         """
-        length = ids.shape[1]
-        slots = slice(first_slot, first_slot + len(prompt_of))
+        length, last = ids.shape[1], len(self._layers) - 1
+        slots, prompts = slice(first_slot, first_slot + len(prompt_of)), torch.arange(len(ids), device=ids.device)
         cos, sin = self._cos[:length], self._sin[:length]
         hidden = F.embedding(ids, self._embedding)  # (N, L, W)
         for index, layer in enumerate(self._layers):
@@ -145,12 +166,21 @@ class LlamaDecoder:
             query, key, value = query.to(self._dtype), key.to(self._dtype), value.to(self._dtype)
             cache.keys[index, slots, :, :length] = key[prompt_of]
             cache.values[index, slots, :, :length] = value[prompt_of]
+            mask = None
+            if index == last:  # of which nothing is used but the last token's output
+                hidden, query = hidden[prompts, lengths - 1, None], query[prompts, :, lengths - 1, None]
+                mask = (torch.arange(length, device=ids.device) < lengths[:, None])[:, None, None]  # (N, 1, 1, L)
             attended = F.scaled_dot_product_attention(
-                query, key, value, is_causal=True, scale=layer.scaling, enable_gqa=self._kv_heads != self._heads
+                query,
+                key,
+                value,
+                attn_mask=mask,
+                is_causal=mask is None,
+                scale=layer.scaling,
+                enable_gqa=self._kv_heads != self._heads,
             )
             hidden = self._finish(layer, hidden, attended.transpose(1, 2).flatten(2))
-        last = hidden[torch.arange(len(ids), device=ids.device), lengths - 1]  # (N, W)
-        return self._head(self._norm(last))
+        return self._head(self._norm(hidden[:, 0]))
 
     def step(self, tokens: torch.Tensor, positions: torch.Tensor, cache: KeyValueCache) -> torch.Tensor:
         """Read one more token in each of the first B slots.

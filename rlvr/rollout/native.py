@@ -1,7 +1,7 @@
 """The native engine: decoding over the training model itself, so there are no weights to bring up to date."""
 
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, partial
 
 import torch
 from transformers import PreTrainedModel
@@ -12,6 +12,7 @@ from rlvr.rollout.engine import Finished
 from rlvr.rollout.forward import ForwardDecoder
 from rlvr.rollout.llama import LlamaDecoder, obstacle
 from rlvr.rollout.sampling import decode_in_parts
+from rlvr.rollout.threads import deal, side_by_side, workers_for
 from rlvr.runtime.progress import console
 from rlvr.types import Request, Sampling
 
@@ -45,11 +46,23 @@ class NativeEngine:
             forward = ForwardDecoder(model, stop_ids=self._stop_ids, pad_id=self._pad_id)
             decode_in_parts(requests, rows, lambda part: forward.decode(part, sampling), finished)
             return
-        slots = max(1, min(rows, sum(len(request.seeds) for request in requests)))
         dtype = cache_dtype(model)
-        store = KeyValueCache(model.config, slots, longest, dtype, model.device)
         decoder = LlamaDecoder(model, longest, dtype)
-        ContinuousBatch(decoder, store, slots, requests, sampling, self._stop_ids, model.device).run(finished)
+        size = sum(parameter.numel() for parameter in model.parameters()) * dtype.itemsize
+        most = min(rows, sum(len(request.seeds) for request in requests))
+        parts = deal(requests, min(len(requests), workers_for(most, parameter_bytes=size, device=model.device)))
+
+        def decode(part: list[int], told: Finished) -> None:
+            own = [requests[index] for index in part]
+            slots = max(1, min(rows // len(parts), sum(len(request.seeds) for request in own)))
+            store = KeyValueCache(model.config, slots, longest, dtype, model.device)
+            batch = ContinuousBatch(decoder, store, slots, own, sampling, self._stop_ids, model.device)
+            batch.run(lambda index, completions: told(part[index], completions))
+
+        if len(parts) == 1:
+            decode(parts[0], finished)
+        else:
+            side_by_side([partial(decode, part) for part in parts], finished)
 
 
 @cache
