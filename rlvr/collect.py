@@ -10,6 +10,7 @@ from transformers import PreTrainedModel
 from rlvr.algo.filters import has_variance
 from rlvr.config import RewardConfig, SamplingConfig, TaskConfig
 from rlvr.errors import RlvrError
+from rlvr.models.stopping import StopStrings
 from rlvr.models.tokenizer import Codec
 from rlvr.rewards import Attempt, Reason, RewardSum, Scorer, Verdicts, with_noise
 from rlvr.rollout import ENGINES
@@ -171,7 +172,12 @@ def make_collector(
         cache_gib=rollout.cache_gib,
     )
     sampling = Sampling(
-        max_new_tokens=rollout.max_new_tokens, min_new_tokens=rollout.min_new_tokens, temperature=rollout.temperature
+        max_new_tokens=rollout.max_new_tokens,
+        min_new_tokens=rollout.min_new_tokens,
+        temperature=rollout.temperature,
+        top_k=rollout.top_k,
+        top_p=rollout.top_p,
+        ends=None if rollout.stop_strings is None else StopStrings(codec, rollout.stop_strings),
     )
     return Collector(
         task=make_task(task, seed),
