@@ -148,7 +148,7 @@ def test_a_row_beside_others_differs_from_itself_alone_by_rounding_only(name, sa
         for c, seed in zip(together, [seed for request in REQUESTS for seed in request.seeds], strict=True)
     ]
     assert tokens(alone) == tokens(together)
-    torch.testing.assert_close(numbers(alone), numbers(together), atol=1e-5, rtol=0)
+    torch.testing.assert_close(numbers(alone), numbers(together), atol=5e-5, rtol=0)
 
 
 @pytest.mark.parametrize("dtype", ["autocast", "weights"])
