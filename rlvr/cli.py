@@ -284,7 +284,10 @@ def _print_plan(stage: str, config: StageConfig, plan: Plan, *, json: bool) -> N
     print(dump(config), end="")
     _say(f"rlvr {stage}: the configuration is valid")
     if plan.parameters is not None and plan.memory_bytes is not None:
-        _say(f"parameters: {plan.parameters:,}; memory for weights and optimizer: {plan.memory_bytes / 2**20:,.1f} MiB")
+        kept = "weights and optimizer"
+        if plan.cache_bytes is not None:
+            kept += f", and a cache of {plan.cache_bytes / 2**20:,.1f} MiB"
+        _say(f"parameters: {plan.parameters:,}; memory for {kept}: {plan.memory_bytes / 2**20:,.1f} MiB")
     for what, tokens in plan.tokens.items():
         _say(f"tokens, {what}: {tokens:,}")
     for warning in plan.warnings:

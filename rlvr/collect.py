@@ -8,16 +8,19 @@ from dataclasses import dataclass, replace
 from transformers import PreTrainedModel
 
 from rlvr.algo.filters import has_variance
-from rlvr.config import RewardConfig, SamplingConfig, TaskConfig
+from rlvr.config import RewardConfig, SamplingConfig, StageConfig, TaskConfig
 from rlvr.errors import RlvrError
+from rlvr.models.stopping import StopStrings
 from rlvr.models.tokenizer import Codec
 from rlvr.rewards import Attempt, Reason, RewardSum, Scorer, Verdicts, with_noise
 from rlvr.rollout import ENGINES
+from rlvr.rollout.cache import shape_in
 from rlvr.rollout.engine import Engine
+from rlvr.room import asked, cached_rows, check_prompts, sampling_of
 from rlvr.runtime import signals
 from rlvr.runtime.seeding import derive
 from rlvr.tasks import make_task
-from rlvr.tasks.task import Task
+from rlvr.tasks.task import Task, name_of
 from rlvr.types import Completion, Group, Metrics, Problem, Request, Rollout, Sampling
 
 SIGNAL_SECONDS = 0.2
@@ -84,8 +87,9 @@ class Collector:
     def _generate(
         self, problems: Sequence[Problem], seeds: Sequence[list[int]], sampling: Sampling
     ) -> list[list[Written]]:
-        prompts = self.codec.prompts_ids([self.codec.prompt(problem.question) for problem in problems])
-        self._check_lengths(problems, prompts, sampling)
+        prompts = _prompts_ids(self.codec, problems)
+        lengths = [len(ids) for ids in prompts]
+        check_prompts(problems, lengths, max_new_tokens=sampling.max_new_tokens, positions=self.max_positions)
         requests = [Request(prompt_ids=ids, seeds=own) for ids, own in zip(prompts, seeds, strict=True)]
         written: list[list[Written]] = [[] for _ in problems]
 
@@ -107,19 +111,6 @@ class Collector:
             metadata=problem.metadata,
         )
         return Written(completion=completion, text=text, verdicts=self.scorer.submit(attempt))
-
-    def _check_lengths(self, problems: Sequence[Problem], prompts: Sequence[list[int]], sampling: Sampling) -> None:
-        """RlvrError if a completion could run past the model's positions, where it was never trained."""
-        longest = max(range(len(prompts)), key=lambda index: len(prompts[index]))
-        length = len(prompts[longest])
-        if self.max_positions is not None and length + sampling.max_new_tokens > self.max_positions:
-            raise RlvrError(
-                "rollout.max_new_tokens",
-                f"the prompt of problem {problems[longest].index} has {length} tokens, and the model has {self.max_positions} positions",
-                got=sampling.max_new_tokens,
-                allowed=f"at most {max(0, self.max_positions - length)}",
-                remedy="lower it, or leave out long problems",
-            )
 
     def _rollout(self, problem: Problem, written: Written, noise_seed: int) -> Rollout:
         verdicts = _wait(written.verdicts)
@@ -152,6 +143,35 @@ def _wait(verdicts: Future[Verdicts]) -> Verdicts:
             signals.check()
 
 
+def _prompts_ids(codec: Codec, problems: Sequence[Problem]) -> list[list[int]]:
+    """The token ids that a model is given for each problem. RlvrError if there are none: it would have nothing to go on."""
+    prompts = codec.prompts_ids([codec.prompt(problem.question) for problem in problems])
+    for problem, ids in zip(problems, prompts, strict=True):
+        if not ids:
+            raise RlvrError(
+                name_of(problem),
+                "has an empty prompt: 0 tokens for the model",
+                remedy="leave the problem out, or mend its question",
+            )
+    return prompts
+
+
+def check_room(config: StageConfig, model: PreTrainedModel, codec: Codec) -> None:
+    """RlvrError unless the model has room for what the stage will ask of it, prompts written as they will be."""
+    problems, sampling = asked(config), sampling_of(config)
+    if not problems or sampling is None:
+        return
+    lengths = [len(ids) for ids in _prompts_ids(codec, problems)]
+    limit, positions = sampling.max_new_tokens, max_positions(model)
+    longest = check_prompts(problems, lengths, max_new_tokens=limit, positions=positions)
+    cached_rows(config, shape_in(model.config), positions=longest + limit)
+
+
+def max_positions(model: PreTrainedModel) -> int | None:
+    """Tokens that a model can read; None if it sets no bound."""
+    return getattr(model.config, "max_position_embeddings", None)
+
+
 def make_collector(
     model: PreTrainedModel,
     codec: Codec,
@@ -171,7 +191,12 @@ def make_collector(
         cache_gib=rollout.cache_gib,
     )
     sampling = Sampling(
-        max_new_tokens=rollout.max_new_tokens, min_new_tokens=rollout.min_new_tokens, temperature=rollout.temperature
+        max_new_tokens=rollout.max_new_tokens,
+        min_new_tokens=rollout.min_new_tokens,
+        temperature=rollout.temperature,
+        top_k=rollout.top_k,
+        top_p=rollout.top_p,
+        ends=None if rollout.stop_strings is None else StopStrings(codec, rollout.stop_strings),
     )
     return Collector(
         task=make_task(task, seed),
@@ -181,7 +206,7 @@ def make_collector(
         codec=codec,
         sampling=sampling,
         batch_size=rollout.batch_size,
-        max_positions=getattr(model.config, "max_position_embeddings", None),
+        max_positions=max_positions(model),
         seed=seed,
     )
 

@@ -6,7 +6,7 @@ from concurrent.futures import Future
 from rlvr.config import ANSWERS, RewardConfig
 from rlvr.errors import RlvrError
 from rlvr.rewards import Attempt, RewardSum, Scorer, Verdicts
-from rlvr.tasks.task import Task
+from rlvr.tasks.task import Task, name_of
 from rlvr.types import Problem, Split
 
 CHECKED = 64
@@ -42,12 +42,6 @@ def to_attempt(task: Task, problem: Problem, response: str) -> Attempt:
         question=problem.question,
         metadata=problem.metadata,
     )
-
-
-def name_of(problem: Problem) -> str:
-    """A problem as an error message names it."""
-    line = f", line {problem.metadata['line']}" if "line" in problem.metadata else ""
-    return f"problem {problem.index} of {problem.task}{line} ({problem.question[:60]!r})"
 
 
 def unchecked(problem: Problem) -> RlvrError:

@@ -250,6 +250,31 @@ def _ends_ruled_out(facts: Facts) -> Iterator[str]:
         yield "rollout.min_new_tokens rules out ends that the policy would write: such tokens train it off-policy"
 
 
+def _restricted_draws(facts: Facts) -> Iterator[str]:
+    if not isinstance(facts.config, RlConfig):
+        return
+    rollout = facts.config.rollout
+    if used := [
+        f"rollout.{key} {value:g}" for key in ("top_k", "top_p") if (value := getattr(rollout, key)) is not None
+    ]:
+        yield (
+            f"{', '.join(used)}: rollouts lack tokens that the policy would write, and the loss takes them for the whole policy's: "
+            "they train it off-policy, and what is unlikely is never tried; leave that to rlvr eval"
+        )
+
+
+def _stop_strings_in_worked_answers(facts: Facts) -> Iterator[str]:
+    if facts.answers is None or facts.answers[0].stop_strings is None:
+        return
+    strings = facts.answers[0].stop_strings
+    cut: dict[str, list[bool]] = {}
+    for mode, _, text in facts.worked_answers():
+        cut.setdefault(mode, []).append(any(text.partition(string)[2].strip() for string in strings))
+    for mode, own in cut.items():
+        if any(own):
+            yield f"rollout.stop_strings end {sum(own)} of the {len(own)} worked answers of mode {mode} that were looked at before their end; choose strings that come after an answer"
+
+
 def _batch_without_a_group(facts: Facts) -> Iterator[str]:
     config = facts.config
     if isinstance(config, RlConfig):
@@ -353,6 +378,8 @@ RULES: tuple[Rule, ...] = (
     _code_without_its_sandbox,
     _temperature,
     _ends_ruled_out,
+    _restricted_draws,
+    _stop_strings_in_worked_answers,
     _batch_without_a_group,
     _lone_rollout,
     _rows_beyond_the_micro_batch,

@@ -27,14 +27,17 @@ from rlvr.config import (
 from rlvr.corpus import Corpus, make_corpus
 from rlvr.curriculum import level_tasks, make_source
 from rlvr.errors import RlvrError
-from rlvr.gold import CHECKED, check_gold, name_of
+from rlvr.gold import CHECKED, check_gold
 from rlvr.lint import lint, single_tasks
+from rlvr.models.cache_size import cache_shape_of
+from rlvr.models.counting import counted_by
 from rlvr.models.limits import Limits, read_limits
 from rlvr.models.location import count_parameters, locate, vocabulary_in
 from rlvr.models.vocabulary import THINK, parameter_count, vocabulary, vocabulary_size
 from rlvr.recorded import recorded_files
+from rlvr.room import asked, cached_rows, check_prompts, itemsize_of, sampling_of
 from rlvr.tasks import make_members, make_task
-from rlvr.tasks.task import Task, available
+from rlvr.tasks.task import Task, available, name_of
 from rlvr.types import Split
 
 BYTES = 4
@@ -46,13 +49,16 @@ class Plan:
     """What a run will take.
 
     parameters: of the model; None if its weights are not there yet.
-    memory_bytes: of weights and their copies, and when training of gradients and optimizer state; activations come on top.
+    memory_bytes: of weights and their copies, when training of gradients and optimizer state, and of the cache; activations
+        come on top.
+    cache_bytes: of keys and values while sampling, at most; None if the model is not known.
     tokens: upper bounds, by what they are spent on.
     """
 
     parameters: int | None
     memory_bytes: int | None
     tokens: dict[str, int]
+    cache_bytes: int | None = None
     warnings: list[str] = field(default_factory=list)
 
     def to_json(self) -> dict[str, Any]:
@@ -65,7 +71,7 @@ def plan(config: StageConfig, *, starting: bool) -> Plan:
     starting: the run is about to start, so its model must be there; else a missing one is a warning.
     Raises RlvrError for whatever is wrong with the input.
     """
-    made = _plan(config, starting)
+    made = _with_cache(config, _plan(config, starting))
     made.warnings.extend(lint(config, made.parameters))
     return made
 
@@ -120,6 +126,34 @@ def _plan_pretrain(config: PretrainConfig) -> Plan:
         memory_bytes=parameters * _bytes_each(config.train),
         tokens={"train": _document_tokens(config)},
     )
+
+
+def _with_cache(config: StageConfig, made: Plan) -> Plan:
+    """The plan with the cache of what is sampled. RlvrError if prompts or a row of the cache do not fit.
+
+    Prompts are counted without what a chat template adds: the run counts them again once its tokenizer is there.
+    """
+    problems, sampling = asked(config), sampling_of(config)
+    if not problems or sampling is None:
+        return made
+    positions: int | None
+    questions = [problem.question for problem in problems]
+    if isinstance(config, PretrainConfig):
+        shape, positions = cache_shape_of(config.model), config.model.max_positions
+        lengths = [1 + counted_by(config.tokenizer).count(question) for question in questions]  # with <bos>
+    else:
+        location = locate(config.model)  # type: ignore[attr-defined]
+        shape, limits = cache_shape_of(location), read_limits(location)
+        positions = None if limits is None else limits.positions
+        count = counted_by(location).count if limits is None else limits.length
+        lengths = [count(question) for question in questions]
+    limit = sampling.max_new_tokens
+    longest = check_prompts(problems, lengths, max_new_tokens=limit, positions=positions) + limit
+    if shape is None:
+        return made
+    cache = cached_rows(config, shape, positions=longest) * shape.row_bytes(longest, itemsize_of(config))
+    memory = None if made.memory_bytes is None else made.memory_bytes + cache
+    return replace(made, memory_bytes=memory, cache_bytes=cache)
 
 
 def _check_documents(config: DocumentStageConfig) -> Corpus:

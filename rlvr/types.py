@@ -13,6 +13,8 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import torch
 
 Split = Literal["train", "test"]
@@ -54,9 +56,9 @@ class StopReason(StrEnum):
     """Why a completion ended."""
 
     STOP = "stop"
-    """The model wrote a stop token, which is the completion's last token."""
+    """The model wrote a stop token or a stop string; what it wrote of it is the completion's end."""
     LENGTH = "length"
-    """``max_new_tokens`` were written without a stop token: the completion is truncated."""
+    """``max_new_tokens`` were written without either: the completion is truncated."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,32 +67,44 @@ class Request:
 
     prompt_ids: token ids of the prompt.
     seeds: one 64-bit integer per wanted completion; it alone decides that completion's randomness.
+    begun: how many of the prompt's last tokens are the beginning of the completion already, where one is continued:
+        a stop string may begin in them.
     """
 
     prompt_ids: list[int]
     seeds: list[int]
+    begun: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Sampling:
-    """How to draw tokens. temperature 0 means greedy.
+    """How to draw tokens, and when to end. temperature 0 means greedy.
 
-    min_new_tokens: no stop token is drawn before this many tokens have been written.
+    min_new_tokens: no stop token is drawn, and nothing else ends a completion, before this many tokens have been written.
+    top_k: only this many of the most likely tokens are drawn from; None for all.
+    top_p: only the fewest of the most likely tokens that together hold at least this share are drawn from, after ``top_k``
+        and of what it left; None for all.
+    ends: told the token ids of a completion after each of its tokens, says whether the last of them ends it; None where
+        stop tokens alone do.
     """
 
     max_new_tokens: int
     temperature: float = 1.0
     min_new_tokens: int = 0
+    top_k: int | None = None
+    top_p: float | None = None
+    ends: Callable[[list[int]], bool] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Completion:
     """What the model wrote after a prompt.
 
-    token_ids: the completion's tokens, the stop token included.
+    token_ids: the completion's tokens, the stop token or all tokens of the stop string included.
     logprobs: log-probability of each token under the sampling policy at the sampling temperature (at temperature 1
-        when greedy), before any stop token is ruled out by ``min_new_tokens``.
-    entropies: entropy (nats) of the distribution each token was drawn from; None where it was not recorded.
+        when greedy): of the softmax over all tokens, before ``min_new_tokens``, ``top_k`` and ``top_p`` rule any out. So it
+        is what the trainer computes for the same token, and a difference means that the two are not the same policy.
+    entropies: entropy (nats) of the same distribution at each token; None where it was not recorded.
     """
 
     prompt_ids: list[int]

@@ -331,7 +331,9 @@ def test_check_estimates_sizes(world: World) -> None:
     plan = json.loads(call("check", world.configs["rl"], "--json").out)
     model = AutoModelForCausalLM.from_pretrained(world.runs["sft"] / "checkpoints" / "step_000006")
     assert plan["parameters"] == model.num_parameters()
-    assert plan["memory_bytes"] == 16 * plan["parameters"]
+    # 8 problems × 4 completions of 10 + 14 tokens, of each a key and a value of 16 numbers in the one layer.
+    assert plan["cache_bytes"] == 8 * 4 * 24 * 2 * 16 * 4
+    assert plan["memory_bytes"] == 16 * plan["parameters"] + plan["cache_bytes"]
     assert plan["tokens"] == {"rollout (at most)": 6 * 8 * 4 * 14}
 
 
@@ -487,6 +489,7 @@ def test_every_reward_checks_its_gold_answers_before_a_run(
         "model": str(world.runs["sft"]),
         "task": task,
         "reward": {kind: 1.0},
+        "rollout": {"max_new_tokens": 50},
         "train": {"max_steps": 1, "learning_rate": 1e-3},
     }
     good = json.dumps({"question": "?", **row}) + "\n"
@@ -507,6 +510,7 @@ def test_a_worked_solution_of_a_coding_problem_is_run_before_a_run(
     task = {"name": "problems", "path": str(file), "test_fraction": 0.0}
     steps = {"max_steps": 1, "learning_rate": 1e-3}
     config = {"model": str(world.runs["sft"]), "task": task, "reward": {"code": 1.0}, "train": steps}
+    config["rollout"] = {"max_new_tokens": 50}
     row = {"question": "Add two numbers.", "answer": '{"fn": "add", "cases": [[[1, 2], 3]]}'}
     for operator, fine in (("+", True), ("-", False)):
         solution = f"```python\ndef add(a, b):\n    return a {operator} b\n```"

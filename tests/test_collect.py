@@ -193,7 +193,7 @@ def test_a_completion_that_could_run_past_the_models_positions_is_refused():
     assert enough.collect([PROBLEM], group_size=1, purpose="eval", step=0)[0][0].correct
     with pytest.raises(
         RlvrError,
-        match="the prompt of problem 7 has 8 tokens, and the model has 23 positions; got 16; allowed: at most 15",
+        match=r"the prompt of problem 7 of modsum .* has 8 tokens, and the model has 23 positions; got 16; allowed: at most 15",
     ):
         replace(enough, max_positions=23).collect([PROBLEM], group_size=1, purpose="eval", step=0)
 

@@ -44,6 +44,12 @@ WARNED: dict[str, tuple[str, list[str], str]] = {
         "pretrain", ["rollout.max_new_tokens=10"], "of mode cot that were looked at: they have up to 12 tokens",
     ),
     "temperature": ("rl", ["rollout.temperature=0.6"], "rollout.temperature 0.6 is far from 1"),
+    "top-k": ("rl", ["rollout.top_k=20"], "rollout.top_k 20: rollouts lack tokens that the policy would write"),
+    "top-k and top-p": ("rl", ["rollout.top_k=20", "rollout.top_p=0.9"], "rollout.top_k 20, rollout.top_p 0.9: rollouts lack"),
+    "stop strings": (
+        "rl", ["rollout.stop_strings=[</think>]"],
+        "rollout.stop_strings end 16 of the 16 worked answers of mode cot that were looked at before their end",
+    ),
     "ends": ("rl", ["rollout.min_new_tokens=2"], "rollout.min_new_tokens rules out ends"),
     "batch": (
         "rl", ["rollout.engine=hf", "rollout.batch_size=3"],
@@ -86,6 +92,10 @@ def test_what_is_unwise_is_warned_about_and_nothing_else(configs: dict[str, Path
         ("rl", "train.micro_batch_tokens=23"),
         ("rl", "train.save_every=6"),
         ("rl", "eval.problems=40"),
+        ("rl", "rollout.stop_strings=[Question]"),
+        ("eval", "rollout.top_k=20"),
+        ("eval", "rollout.top_p=0.9"),
+        ("pretrain", "rollout.top_p=0.9"),  # whose evaluations alone sample
         ("pretrain", "train.learning_rate=0.01"),
     ],
 )

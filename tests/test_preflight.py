@@ -102,6 +102,7 @@ def test_a_pretraining_run_adds_up_parameters_memory_and_tokens(optimizer: dict,
     made = plan(config, starting=True)
     assert (made.parameters, made.memory_bytes) == (parameters, bytes_each * parameters)
     assert (made.tokens, made.warnings) == ({"train": 1000}, [])
+    assert made.cache_bytes is None  # nothing is sampled
 
 
 def test_rl_counts_the_tokens_of_its_rollouts() -> None:

@@ -11,10 +11,10 @@ from rlvr.audit.probes import Probe, Side, probes
 from rlvr.audit.rates import Rate, rate, shortened
 from rlvr.config import DocumentStageConfig, RewardConfig, StageConfig
 from rlvr.errors import RlvrError
-from rlvr.gold import graded, name_of, to_attempt, unchecked, unreadable
+from rlvr.gold import graded, to_attempt, unchecked, unreadable
 from rlvr.rewards import Reason, RewardSum, Scorer, Verdicts
 from rlvr.tasks import make_task
-from rlvr.tasks.task import Task, available
+from rlvr.tasks.task import Task, available, name_of
 from rlvr.types import Problem, Split
 
 PROBLEMS = 32

@@ -125,6 +125,8 @@ class RlConfig(StageConfig):
             self.refuse_set(("select", "curriculum"), "with algo.offline, which samples nothing")
             unused = ("group_size", "problems_per_step", "min_new_tokens")
             self.rollout.refuse_set(unused, "with algo.offline, which samples nothing")
+            if self.eval is None:
+                self.rollout.refuse_set(("top_k", "top_p", "stop_strings"), "with algo.offline and without eval")
         elif self.rollout.problems_per_step < self.algo.parts:
             raise ValueError(
                 f"algo.parts {self.algo.parts} exceeds rollout.problems_per_step {self.rollout.problems_per_step}: "

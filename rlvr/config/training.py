@@ -73,6 +73,12 @@ class SamplingConfig(Strict):
     max_new_tokens: PositiveInt = 256
     min_new_tokens: NonNegativeInt = 0
     temperature: PositiveFloat = 1.0
+    top_k: PositiveInt | None = None
+    """Tokens are drawn from so many of the most likely alone."""
+    top_p: Annotated[float, Field(gt=0.0, lt=1.0)] | None = None
+    """Tokens are drawn from the fewest of the most likely alone that hold this share; of ``top_k``, if that is set too."""
+    stop_strings: Annotated[list[Annotated[str, Field(min_length=1)]], Field(min_length=1)] | None = None
+    """A completion ends as soon as its text contains one of them, which stays in it; not within ``min_new_tokens``."""
     batch_size: PositiveInt = 512
     """Completions decoded together at most: bounds memory."""
     cache_gib: PositiveFloat = 4.0
@@ -82,6 +88,14 @@ class SamplingConfig(Strict):
     def _check(self) -> Self:
         if self.min_new_tokens > self.max_new_tokens:
             raise ValueError(f"min_new_tokens {self.min_new_tokens} exceeds max_new_tokens {self.max_new_tokens}")
+        if self.top_k == 1:
+            self.refuse_set(("top_p",), "with top_k 1")
+        strings = self.stop_strings or []
+        for number, string in enumerate(strings):
+            if other := next((s for s in strings[:number] + strings[number + 1 :] if s in string), None):
+                raise ValueError(
+                    f"stop_strings: {string!r} has no effect beside {other!r}, which it contains; remove it"
+                )
         return self
 
 

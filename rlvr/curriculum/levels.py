@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from rlvr.config import CurriculumConfig
-from rlvr.curriculum.source import numbered, passed
+from rlvr.curriculum.source import first_problems, numbered, passed
 from rlvr.runtime.seeding import generator
 from rlvr.tasks.task import Task
 from rlvr.types import Group, Metrics, Problem
@@ -39,6 +39,9 @@ class Levels:
             problems.append(replace(problem, metadata=metadata))
             self._drawn[level] += 1
         return numbered(problems, first)
+
+    def possible(self, draws: int) -> list[Problem]:
+        return [problem for task in self._tasks for problem in first_problems(task, draws)]
 
     def record(self, step: int, groups: Sequence[Group]) -> None:
         value = self._config.values[self._level]

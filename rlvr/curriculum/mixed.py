@@ -26,6 +26,9 @@ class Mixed:
         drawn = {name: iter(source.next(step, turns.count(name))) for name, source in self._sources.items()}
         return numbered([next(drawn[name]) for name in turns], first)
 
+    def possible(self, draws: int) -> list[Problem]:
+        return [problem for source in self._sources.values() for problem in source.possible(draws)]
+
     def record(self, step: int, groups: Sequence[Group]) -> None:
         for name, source in self._sources.items():
             source.record(step, [group for group in groups if group[0].problem.task == name])

@@ -100,6 +100,9 @@ class Selected:
         self._drawn += count
         return numbered(problems, self._drawn - count)
 
+    def possible(self, draws: int) -> list[Problem]:
+        return list(self._problems.values())
+
     def record(self, step: int, groups: Sequence[Group]) -> None:
         for group in groups:
             line = group[0].problem.metadata["line"]

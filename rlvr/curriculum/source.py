@@ -7,6 +7,9 @@ from typing import Any, Protocol
 from rlvr.tasks.task import Task
 from rlvr.types import Group, Metrics, Problem
 
+LOOKED_AT = 64
+"""Problems of a task without end that are looked at before they are drawn."""
+
 
 class ProblemSource(Protocol):
     """Training problems, step by step. What has been recorded of a step changes what later steps draw."""
@@ -16,6 +19,10 @@ class ProblemSource(Protocol):
 
         A problem's index is the number of its draw, so no two problems of a run have the same.
         """
+        ...
+
+    def possible(self, draws: int) -> list[Problem]:
+        """Problems that so many draws may come upon, without drawing: all of a file's, the first of a task without end."""
         ...
 
     def record(self, step: int, groups: Sequence[Group]) -> None:
@@ -45,6 +52,9 @@ class Stream:
         self._drawn += count
         return [self._task.problem("train", first + i) for i in range(count)]
 
+    def possible(self, draws: int) -> list[Problem]:
+        return first_problems(self._task, draws)
+
     def record(self, step: int, groups: Sequence[Group]) -> None:
         """Nothing: every problem comes in its turn."""
 
@@ -56,6 +66,12 @@ class Stream:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self._drawn = state["drawn"]
+
+
+def first_problems(task: Task, count: int) -> list[Problem]:
+    """The first problems of a task's train split, ``count`` at most, and of one without end no more than are looked at."""
+    size = task.size("train")
+    return [task.problem("train", index) for index in range(min(count, LOOKED_AT if size is None else size))]
 
 
 def numbered(problems: Sequence[Problem], first: int) -> list[Problem]:

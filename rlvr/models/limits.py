@@ -43,7 +43,7 @@ def read_limits(location: ModelLocation | None) -> Limits | None:
     if config is None or raw is None or not isinstance(raw.get("model"), dict):
         return None
     return Limits(
-        positions=config.get("max_position_embeddings"),
+        positions=config.get("max_position_embeddings", config.get("n_positions")),
         tokenizer=Tokenizer.from_file(str(Path(location.path) / "tokenizer.json")),
         unknown=raw["model"].get("unk_token"),
     )

@@ -9,8 +9,8 @@ from rich.text import Text
 from rlvr.audit.probing import AuditResult, Family, Outcome
 from rlvr.audit.rates import Rate, shortened
 from rlvr.audit.rescoring import Changes, RescoreResult
-from rlvr.gold import name_of
 from rlvr.report.terminal import printable
+from rlvr.tasks.task import name_of
 
 EXAMPLE = 100
 """Characters of a response that are shown."""

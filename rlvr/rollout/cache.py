@@ -6,9 +6,7 @@ import numpy as np
 import torch
 from transformers import PretrainedConfig, PreTrainedModel
 
-from rlvr.errors import RlvrError
-
-GIB = 2**30
+from rlvr.models.cache_size import CacheShape, cache_shape
 
 
 class KeyValueCache:
@@ -20,9 +18,9 @@ class KeyValueCache:
     """
 
     def __init__(self, config: PretrainedConfig, slots: int, positions: int, dtype: torch.dtype, device: torch.device):
-        layers, heads, size = _shape(config)
-        store = _zeros((2, layers, slots, positions, heads, size), dtype, device)
-        self._flat = store.view(2, layers, slots * positions, heads * size)
+        shape = shape_in(config)
+        store = _zeros((2, shape.layers, slots, positions, shape.heads, shape.size), dtype, device)
+        self._flat = store.view(2, shape.layers, slots * positions, shape.heads * shape.size)
         self._store = store.transpose(3, 4)
         self.keys, self.values = self._store[0], self._store[1]
 
@@ -55,17 +53,10 @@ def rows_that_fit(model: PreTrainedModel, positions: int, *, batch_size: int, ca
     """
     if cache_gib is None:
         return batch_size
-    layers, heads, size = _shape(model.config)
-    row = 2 * layers * heads * positions * size * cache_dtype(model).itemsize
-    rows = int(cache_gib * GIB / row)
-    if rows == 0:
-        raise RlvrError(
-            "rollout.cache_gib",
-            f"the cache of one row of {positions} positions takes {row / GIB:.3g} GiB",
-            got=cache_gib,
-            remedy="raise it, or lower rollout.max_new_tokens",
-        )
-    return min(batch_size, rows)
+    return min(
+        batch_size,
+        shape_in(model.config).rows_in(cache_gib, positions=positions, itemsize=cache_dtype(model).itemsize),
+    )
 
 
 def cache_dtype(model: PreTrainedModel) -> torch.dtype:
@@ -83,8 +74,8 @@ def _zeros(shape: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> 
     return torch.from_numpy(memory).view(dtype).view(shape)
 
 
-def _shape(config: PretrainedConfig) -> tuple[int, int, int]:
-    """Layers, key heads and head size of a model."""
-    heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
-    size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
-    return config.num_hidden_layers, heads, size
+def shape_in(config: PretrainedConfig) -> CacheShape:
+    """What the cache of a loaded model holds of every token."""
+    shape = cache_shape(lambda name: getattr(config, name, None))
+    assert shape is not None, f"{type(config).__name__} does not say what its cache holds"
+    return shape

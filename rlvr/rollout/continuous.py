@@ -45,9 +45,9 @@ class ContinuousBatch:
         device: torch.device,
     ) -> None:
         self._decoder, self._cache, self._slots = decoder, cache, slots
-        self._requests, self._sampling, self._stop_ids, self._device = requests, sampling, stop_ids, device
+        self._requests, self._sampling, self._device = requests, sampling, device
         self._sampler = Sampler([None] * slots, sampling, stop_ids, device)
-        self._written = Written(slots, sampling.max_new_tokens, device)
+        self._written = Written(slots, sampling, stop_ids, device)
         order = sorted(range(len(requests)), key=lambda index: len(requests[index].prompt_ids))
         # The next row is the last: a list gives up its end for nothing.
         self._queue = [_Row(index, number) for index in order for number in range(len(requests[index].seeds))][::-1]
@@ -90,7 +90,9 @@ class ContinuousBatch:
         seats = [self._free_seats.pop() for _ in rows]
         for seat, row in zip(seats, rows, strict=True):
             self._seated[seat] = row
-            self._sampler.reseed(seat, self._requests[row.request].seeds[row.number])
+            request = self._requests[row.request]
+            self._sampler.reseed(seat, request.seeds[row.number])
+            self._written.begin(seat, request)
         first = len(self._seats)
         lengths = [len(self._requests[row.request].prompt_ids) for row in rows]
         zeros = torch.zeros(len(rows), dtype=torch.int64, device=self._device)
@@ -138,7 +140,7 @@ class ContinuousBatch:
 
     def _retire(self, finished: Finished) -> None:
         """Take out the rows that are done, and move the last rows into the slots that they leave."""
-        over = self._sampler.stopped(self._tokens) | (self._counts == self._sampling.max_new_tokens)
+        over = self._written.stopped[self._seats] | (self._counts == self._sampling.max_new_tokens)
         if not bool(over.any()):
             return
         seats = self._seats[over].tolist()
@@ -157,7 +159,7 @@ class ContinuousBatch:
         rows = [self._seated.pop(seat) for seat in seats]
         prompts = [self._requests[row.request].prompt_ids for row in rows]
         self._free_seats.extend(seats)
-        for row, completion in zip(rows, self._written.completions(seats, prompts, self._stop_ids), strict=True):
+        for row, completion in zip(rows, self._written.completions(seats, prompts), strict=True):
             done = self._done[row.request]
             done[row.number] = completion
             if len(done) == len(self._requests[row.request].seeds):

@@ -25,7 +25,10 @@ class ForwardDecoder:
         counts = torch.tensor([len(request.seeds) for request in requests], device=device)
         seeds = [seed for request in requests for seed in request.seeds]
         sampler = Sampler(seeds, sampling, self._stop_ids, device)
-        written = Written(len(seeds), sampling.max_new_tokens, device)
+        owners = [request for request in requests for _ in request.seeds]
+        written = Written(len(seeds), sampling, self._stop_ids, device)
+        for row, request in enumerate(owners):
+            written.begin(row, request)
 
         ids, mask = pad_left([request.prompt_ids for request in requests], self._pad_id, device)
         cache = DynamicCache(config=self._model.config)
@@ -39,9 +42,8 @@ class ForwardDecoder:
         for position in range(sampling.max_new_tokens):
             signals.check()
             drawn = sampler.draw(logits, rows, position)
-            written.append(rows[~finished], position, drawn.of(~finished))
-            tokens = drawn.tokens
-            finished = finished | sampler.stopped(tokens)
+            tokens, going = drawn.tokens, ~finished
+            finished[going] = written.append(rows[going], position, drawn.of(going))
             unfinished = int((~finished).sum())
             if unfinished == 0 or position + 1 == sampling.max_new_tokens:
                 break
@@ -53,8 +55,7 @@ class ForwardDecoder:
                 rows, tokens, finished = rows[keep], tokens[keep], finished[keep]
                 mask = None if mask is None else mask[keep]
             logits = self._forward(tokens[:, None], mask, cache)
-        prompts = [request.prompt_ids for request in requests for _ in request.seeds]
-        return written.completions(range(len(seeds)), prompts, self._stop_ids)
+        return written.completions(range(len(seeds)), [request.prompt_ids for request in owners])
 
     def _forward(self, ids: torch.Tensor, mask: torch.Tensor | None, cache: DynamicCache) -> torch.Tensor:
         """Logits (B, V) after the last of the new tokens ids (B, n); mask (B, past + n) covers the cache too."""

@@ -3,7 +3,13 @@
 from collections.abc import Sequence
 
 import torch
-from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList, PreTrainedModel
+from transformers import (
+    GenerationConfig,
+    LogitsProcessor,
+    LogitsProcessorList,
+    PreTrainedModel,
+    StoppingCriteriaList,
+)
 
 from rlvr.rollout.cache import rows_that_fit
 from rlvr.rollout.engine import Finished
@@ -36,10 +42,11 @@ class HfEngine:
         decode_in_parts(requests, rows, lambda part: self._decode(part, sampling), finished)
 
     def _decode(self, requests: Sequence[Request], sampling: Sampling) -> list[Completion]:
-        prompts = [request.prompt_ids for request in requests for _ in request.seeds]
+        owners = [request for request in requests for _ in request.seeds]
+        prompts = [request.prompt_ids for request in owners]
         seeds = [seed for request in requests for seed in request.seeds]
         ids, mask = pad_left(prompts, self._pad_id, self._model.device)
-        draw = _Draw(seeds, sampling, self._stop_ids, ids.shape[1], self._model.device)
+        draw = _Draw(seeds, owners, sampling, self._stop_ids, ids.shape[1], self._model.device)
         # The model's own generation defaults (top-k, penalties, …) would change the policy that is sampled.
         neutral = GenerationConfig(
             do_sample=False,
@@ -56,23 +63,33 @@ class HfEngine:
                 attention_mask=torch.ones_like(ids) if mask is None else mask,
                 generation_config=neutral,
                 logits_processor=LogitsProcessorList([draw]),
+                stopping_criteria=StoppingCriteriaList([draw.ended]),
             )
         finally:
             self._model.generation_config = own
-        return draw.written.completions(range(len(prompts)), prompts, self._stop_ids)
+        return draw.written.completions(range(len(prompts)), prompts)
 
 
 class _Draw(LogitsProcessor):
     """Draws the next token itself and leaves generate no other choice than it."""
 
     def __init__(
-        self, seeds: Sequence[int], sampling: Sampling, stop_ids: list[int], prompt_length: int, device: torch.device
+        self,
+        seeds: Sequence[int],
+        owners: Sequence[Request],
+        sampling: Sampling,
+        stop_ids: list[int],
+        prompt_length: int,
+        device: torch.device,
     ) -> None:
+        """seeds, owners: of each row its seed and the request that it completes. prompt_length: with padding."""
         self._sampler = Sampler(seeds, sampling, stop_ids, device)
         self._rows = torch.arange(len(seeds), device=device)
         self._finished = torch.zeros(len(seeds), dtype=torch.bool, device=device)
         self._prompt_length = prompt_length
-        self.written = Written(len(seeds), sampling.max_new_tokens, device)
+        self.written = Written(len(seeds), sampling, stop_ids, device)
+        for row, request in enumerate(owners):
+            self.written.begin(row, request)
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
         """scores: (B, V) logits at position L of input_ids (B, L). Returns scores with all but the drawn token ruled out."""
@@ -80,6 +97,9 @@ class _Draw(LogitsProcessor):
         position = input_ids.shape[1] - self._prompt_length
         drawn = self._sampler.draw(scores, self._rows, position)
         going = ~self._finished
-        self.written.append(self._rows[going], position, drawn.of(going))
-        self._finished = self._finished | self._sampler.stopped(drawn.tokens)
+        self._finished[going] = self.written.append(self._rows[going], position, drawn.of(going))
         return torch.full_like(scores, -torch.inf).scatter(-1, drawn.tokens[:, None], 0.0)
+
+    def ended(self, _input_ids: torch.Tensor, _scores: torch.Tensor, **_: object) -> torch.Tensor:
+        """Which rows are done, asked by generate after each token: (B,) bool."""
+        return self._finished

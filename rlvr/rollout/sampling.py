@@ -11,8 +11,8 @@ from rlvr.types import Completion, Request, Sampling, StopReason
 
 
 class Drawn(NamedTuple):
-    """One token for each of B rows: its id (B,) int64, its log-probability (B,) float32, and the entropy in nats of the
-    distribution it was drawn from (B,) float32."""
+    """One token for each of B rows: its id (B,) int64, its log-probability under the policy (B,) float32, and the policy's
+    entropy in nats there (B,) float32."""
 
     tokens: torch.Tensor
     logprobs: torch.Tensor
@@ -52,6 +52,8 @@ class Sampler:
 
         logits: (B, V), any float dtype. rows: (B,) which of the sampler's rows they are. position: how many tokens
         each has written, one number for all or (B,).
+        The policy is the softmax over all tokens at the temperature. What min_new_tokens, top_k and top_p rule out is never
+        drawn, but changes no log-probability: the trainer, which knows of none of them, computes the same ones.
         """
         greedy = self._sampling.temperature == 0
         logprobs = torch.log_softmax(logits.float() / (1.0 if greedy else self._sampling.temperature), dim=-1)
@@ -64,6 +66,7 @@ class Sampler:
         if greedy:
             tokens = allowed.argmax(dim=-1)
         else:
+            allowed = most_likely(allowed, self._sampling.top_k, self._sampling.top_p)
             cumulated = allowed.double().exp().cumsum(dim=-1)  # (B, V)
             threshold = self._uniform[rows, position][:, None] * cumulated[:, -1:]
             tokens = torch.searchsorted(cumulated, threshold, right=True).squeeze(-1)
@@ -71,32 +74,69 @@ class Sampler:
         entropies = torch.special.entr(logprobs.exp()).sum(dim=-1)
         return Drawn(tokens=tokens, logprobs=logprobs.gather(-1, tokens[:, None]).squeeze(-1), entropies=entropies)
 
-    def stopped(self, tokens: torch.Tensor) -> torch.Tensor:
-        """Which tokens (B,) end their row: (B,) bool."""
-        return torch.isin(tokens, self._stop)
+
+def most_likely(logprobs: torch.Tensor, top_k: int | None, top_p: float | None) -> torch.Tensor:
+    """Log-probabilities (B, V) with -inf for all but the most likely tokens, and the others as they were.
+
+    top_k: how many are left. top_p: of those, and of the share that they hold together, the fewest that hold at least this
+    share ("nucleus", Holtzman et al. 2020, arXiv:1904.09751). None for no bound.
+    """
+    if top_k is None and top_p is None:
+        return logprobs
+    size = logprobs.shape[-1]
+    best, ids = logprobs.topk(size if top_k is None else min(top_k, size), dim=-1)  # (B, K), the likeliest first
+    if top_p is not None:
+        shares = best.double().softmax(dim=-1)
+        before = shares.cumsum(dim=-1) - shares
+        best = best.masked_fill(before >= top_p, -torch.inf)
+    return torch.full_like(logprobs, -torch.inf).scatter(-1, ids, best)
 
 
 class Written:
-    """What each of R rows has written so far."""
+    """What each of R rows has written so far, and whether it has ended."""
 
-    def __init__(self, rows: int, max_new_tokens: int, device: torch.device) -> None:
-        self.tokens = torch.zeros((rows, max_new_tokens), dtype=torch.int64, device=device)
-        self.logprobs = torch.zeros((rows, max_new_tokens), dtype=torch.float32, device=device)
-        self.entropies = torch.zeros((rows, max_new_tokens), dtype=torch.float32, device=device)
+    def __init__(self, rows: int, sampling: Sampling, stop_ids: Sequence[int], device: torch.device) -> None:
+        shape = (rows, sampling.max_new_tokens)
+        self.tokens = torch.zeros(shape, dtype=torch.int64, device=device)
+        self.logprobs = torch.zeros(shape, dtype=torch.float32, device=device)
+        self.entropies = torch.zeros(shape, dtype=torch.float32, device=device)
         self.lengths = torch.zeros(rows, dtype=torch.int64, device=device)
+        self.stopped = torch.zeros(rows, dtype=torch.bool, device=device)
+        self._stop = torch.tensor(list(stop_ids), dtype=torch.int64, device=device)
+        self._sampling = sampling
+        self._ids: list[list[int]] = [[] for _ in range(rows)]  # kept only where `sampling.ends` is to be told of them
 
-    def append(self, rows: torch.Tensor, position: int | torch.Tensor, drawn: Drawn) -> None:
-        """Note one more token of some rows (B,); position: how many each has written, one number for all or (B,)."""
+    def begin(self, row: int, request: Request) -> None:
+        """From now on a row writes a completion of a request."""
+        self.stopped[row] = False
+        self._ids[row] = request.prompt_ids[len(request.prompt_ids) - request.begun :]
+
+    def append(self, rows: torch.Tensor, position: int | torch.Tensor, drawn: Drawn) -> torch.Tensor:
+        """Note one more token of some rows (B,), and say which of them it has ended: (B,) bool.
+
+        position: how many each has written, one number for all or (B,).
+        """
         self.tokens[rows, position], self.logprobs[rows, position] = drawn.tokens, drawn.logprobs
         self.entropies[rows, position] = drawn.entropies
         self.lengths[rows] = position + 1
+        ended = torch.isin(drawn.tokens, self._stop)
+        if self._sampling.ends is not None:
+            ended |= self._told(rows, drawn.tokens, self._sampling.ends) & (position >= self._sampling.min_new_tokens)
+        self.stopped[rows] = ended
+        return ended
 
-    def completions(
-        self, rows: Sequence[int], prompts: Sequence[list[int]], stop_ids: Sequence[int]
-    ) -> list[Completion]:
+    def _told(self, rows: torch.Tensor, tokens: torch.Tensor, ends: Callable[[list[int]], bool]) -> torch.Tensor:
+        """Which of some rows (B,) are ended by their last tokens (B,) in the eyes of ``ends``: (B,) bool."""
+        found = []
+        for row, token in zip(rows.tolist(), tokens.tolist(), strict=True):
+            self._ids[row].append(token)
+            found.append(ends(self._ids[row]))
+        return torch.tensor(found, dtype=torch.bool, device=rows.device)
+
+    def completions(self, rows: Sequence[int], prompts: Sequence[list[int]]) -> list[Completion]:
         """One completion for each of some rows, with its prompt."""
         chosen = torch.tensor(rows, dtype=torch.int64, device=self.lengths.device)
-        lengths = self.lengths[chosen].tolist()
+        lengths, stopped = self.lengths[chosen].tolist(), self.stopped[chosen].tolist()
         longest = max(lengths, default=0)
         tokens, logprobs, entropies = (
             part[chosen, :longest].tolist() for part in (self.tokens, self.logprobs, self.entropies)
@@ -107,7 +147,7 @@ class Written:
                 token_ids=tokens[row][:length],
                 logprobs=logprobs[row][:length],
                 entropies=entropies[row][:length],
-                stop_reason=StopReason.STOP if tokens[row][length - 1] in stop_ids else StopReason.LENGTH,
+                stop_reason=StopReason.STOP if stopped[row] else StopReason.LENGTH,
             )
             for row, (prompt, length) in enumerate(zip(prompts, lengths, strict=True))
         ]

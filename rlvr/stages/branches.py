@@ -56,7 +56,8 @@ def _sample(
     for j, rollout in rollouts:
         prefix = rollout.completion.prompt_ids + rollout.completion.token_ids[:cut]
         names = (collector.seed, "branch", step, rollout.problem.index, j, cut)
-        requests.append(Request(prompt_ids=prefix, seeds=[derive(*names, sample) for sample in range(samples)]))
+        seeds = [derive(*names, sample) for sample in range(samples)]
+        requests.append(Request(prompt_ids=prefix, seeds=seeds, begun=cut))
     written: list[list[Written]] = [[] for _ in rollouts]
 
     def finished(index: int, branches: Sequence[Completion]) -> None:

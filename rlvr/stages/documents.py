@@ -3,6 +3,7 @@
 import torch
 from transformers import PreTrainedModel
 
+from rlvr.collect import check_room
 from rlvr.config import DocumentStageConfig
 from rlvr.corpus import Corpus
 from rlvr.data.document_batches import DocumentBatches
@@ -26,6 +27,7 @@ def fit_documents(
     device: torch.device,
 ) -> None:
     """Fit a model to a corpus by cross-entropy; whole: on every token of a document, else on the response alone."""
+    check_room(config, model, codec)
     source = DocumentBatches(
         corpus.document,
         codec,

@@ -2,7 +2,7 @@
 
 import time
 
-from rlvr.collect import Collector, make_collector, to_json
+from rlvr.collect import Collector, check_room, make_collector, to_json
 from rlvr.config import EvalConfig, FinalEvalSection
 from rlvr.corpus import make_corpus
 from rlvr.evaluation import Evaluation, HeldOut, document_metrics, evaluate
@@ -22,6 +22,7 @@ def run(config: EvalConfig, run: RunDirectory) -> None:
     """Measure, and write eval.json, a row of metrics and every rollout."""
     device = start(config, run, graders_used(config.reward))
     model, codec = load_model(config.model, config.prompt, device)
+    check_room(config, model, codec)
     metrics: Metrics = {}
     begin = time.perf_counter()
     with signals.watched(), Scorer(config.reward) as scorer:

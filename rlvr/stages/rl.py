@@ -1,7 +1,7 @@
 """``rlvr rl``: on-policy RL. Sample groups, score them, compare each rollout with its group, follow the policy gradient."""
 
 from rlvr.accounting import signal_after_updates
-from rlvr.collect import make_collector
+from rlvr.collect import check_room, make_collector
 from rlvr.config import RlConfig
 from rlvr.evaluation import scheduled
 from rlvr.models.pretrained import load_model
@@ -20,6 +20,7 @@ def run(config: RlConfig, run: RunDirectory) -> None:
     """Load a model and fit its own rollouts, sampled anew for every step."""
     device = start(config, run, graders_used(config.reward))
     model, codec = load_model(config.model, config.prompt, device)
+    check_room(config, model, codec)
     with Scorer(config.reward) as scorer:
         collector = make_collector(
             model, codec, scorer, task=config.task, reward=config.reward, rollout=config.rollout, seed=config.seed

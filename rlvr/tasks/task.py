@@ -70,6 +70,12 @@ def available(task: Task, split: Split, wanted: int) -> int:
     return wanted if size is None else min(wanted, size)
 
 
+def name_of(problem: Problem) -> str:
+    """A problem as an error message names it."""
+    line = f", line {problem.metadata['line']}" if "line" in problem.metadata else ""
+    return f"problem {problem.index} of {problem.task}{line} ({problem.question[:60]!r})"
+
+
 def hash_share(question: str) -> float:
     """A number in [0, 1) that a question's text alone decides; below the test share it belongs to the test split."""
     digest = hashlib.blake2b(question.encode("utf-8", "surrogatepass"), digest_size=8).digest()

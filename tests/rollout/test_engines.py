@@ -1,5 +1,6 @@
 """Both engines sample from the policy that is trained, and each completion depends on its seed alone."""
 
+from dataclasses import replace
 from functools import cache
 
 import pytest
@@ -27,7 +28,21 @@ REQUESTS = [
 ]
 SAMPLING = Sampling(max_new_tokens=12, temperature=0.8)
 
+
+def repeats(token_ids):
+    """Ends a completion with the first token that it has written before."""
+    return token_ids[-1] in token_ids[:-1]
+
+
+SAMPLINGS = {
+    "all tokens": SAMPLING,
+    "top-k": replace(SAMPLING, top_k=3),
+    "top-p": replace(SAMPLING, top_p=0.7),
+    "top-k, top-p and an end": replace(SAMPLING, top_k=5, top_p=0.9, ends=repeats),
+}
+
 families = pytest.mark.parametrize("family", [*MODELS, "gpt2"])  # gpt2: positions that are not relative
+samplings = pytest.mark.parametrize("sampling", SAMPLINGS.values(), ids=SAMPLINGS.keys())
 
 
 @pytest.fixture(params=ENGINES)
@@ -96,9 +111,10 @@ def test_greedy_tokens_are_the_argmax_of_the_plain_model(kind, family):
     assert tokens(results) == [[plain_greedy(model_of(family), prompt, 10)] for prompt in PROMPTS]
 
 
+@samplings
 @families
-def test_logprobs_are_those_of_the_trainers_forward_pass(kind, family):
-    completions = flat(generate(kind, family=family))
+def test_logprobs_are_those_of_the_trainers_forward_pass(kind, family, sampling):
+    completions = flat(generate(kind, sampling=sampling, family=family))
     recorded = torch.tensor([value for completion in completions for value in completion.logprobs])
     trained = trainer_logprobs(model_of(family), completions, SAMPLING.temperature)
     torch.testing.assert_close(recorded, trained, atol=1e-4, rtol=0)
@@ -110,9 +126,10 @@ def test_logprobs_are_the_policys_own_where_stop_tokens_were_ruled_out(kind):
     torch.testing.assert_close(recorded, trainer_logprobs(model_of("llama"), completions, 1.0), atol=1e-4, rtol=0)
 
 
+@samplings
 @families
-def test_the_engines_write_the_same_tokens(family):
-    native, hf = generate("native", family=family), generate("hf", family=family)
+def test_the_engines_write_the_same_tokens(family, sampling):
+    native, hf = (generate(kind, sampling=sampling, family=family) for kind in ("native", "hf"))
     assert tokens(native) == tokens(hf)
     torch.testing.assert_close(
         torch.tensor([value for completion in flat(native) for value in completion.logprobs]),
@@ -122,19 +139,24 @@ def test_the_engines_write_the_same_tokens(family):
     )
 
 
+@samplings
 @pytest.mark.parametrize("batch_size", [1, 7, 13])
-def test_the_batch_size_changes_no_completion(kind, batch_size):
-    assert tokens(generate(kind, batch_size=batch_size)) == tokens(generate(kind))
+def test_the_batch_size_changes_no_completion(kind, batch_size, sampling):
+    assert tokens(generate(kind, sampling=sampling, batch_size=batch_size)) == tokens(generate(kind, sampling=sampling))
 
 
 def test_the_order_of_the_requests_changes_no_completion(kind):
     assert tokens(generate(kind, REQUESTS[::-1])) == tokens(generate(kind))[::-1]
 
 
-def test_a_completion_alone_is_the_same_as_among_others(kind):
-    for request, group in zip(REQUESTS, tokens(generate(kind)), strict=True):
+@samplings
+def test_a_completion_alone_is_the_same_as_among_others(kind, sampling):
+    """The same tokens; its log-probabilities differ by the rounding of products of another shape."""
+    for request, group in zip(REQUESTS, generate(kind, sampling=sampling), strict=True):
         for seed, written in zip(request.seeds, group, strict=True):
-            assert tokens(generate(kind, [Request(prompt_ids=request.prompt_ids, seeds=[seed])])) == [[written]]
+            [[alone]] = generate(kind, [Request(prompt_ids=request.prompt_ids, seeds=[seed])], sampling)
+            assert (alone.token_ids, alone.stop_reason) == (written.token_ids, written.stop_reason)
+            assert alone.logprobs == pytest.approx(written.logprobs, abs=1e-5)
 
 
 def test_the_same_seed_writes_the_same_and_another_seed_something_else(kind):
@@ -167,6 +189,58 @@ def test_a_stop_token_as_the_last_allowed_token_counts_as_a_stop(kind):
     completions = flat(generate(kind, sampling=Sampling(max_new_tokens=1, temperature=0.8)))
     assert [completion.token_ids for completion in completions] == [[token] for token in first]
     assert [completion.stop_reason is StopReason.STOP for completion in completions] == [t in STOPS for t in first]
+
+
+@families
+def test_a_row_ends_with_the_first_token_that_is_said_to_end_it(kind, family):
+    """Up to there it is what it would have been without."""
+    free = flat(generate(kind, family=family))
+    ended = flat(generate(kind, sampling=replace(SAMPLING, ends=repeats), family=family))
+    for whole, cut in zip(free, ended, strict=True):
+        ids = whole.token_ids
+        length = next((count for count in range(1, len(ids)) if repeats(ids[:count])), len(ids))
+        assert cut.token_ids == ids[:length]
+        assert cut.logprobs == pytest.approx(whole.logprobs[:length], abs=1e-5)
+        said = repeats(cut.token_ids) or cut.token_ids[-1] in STOPS
+        assert cut.stop_reason is (StopReason.STOP if said else StopReason.LENGTH)
+    assert len({len(completion.token_ids) for completion in ended}) > 3
+
+
+def test_nothing_ends_a_row_before_min_new_tokens(kind):
+    held = Sampling(max_new_tokens=12, min_new_tokens=7, ends=lambda _: True)
+    completions = flat(generate(kind, sampling=held))
+    assert {len(completion.token_ids) for completion in completions} == {8}
+    assert {completion.stop_reason for completion in completions} == {StopReason.STOP}
+
+
+def test_a_completion_that_is_continued_ends_by_what_it_began_with_too(kind):
+    """The same prompt's last three tokens are the completion's in one request and the prompt's in the other."""
+    sampling = Sampling(max_new_tokens=1, ends=lambda ids: len(ids) == 4)
+    requests = [Request(prompt_ids=[1, 6, 8, 9], seeds=[3], begun=begun) for begun in (3, 0)]
+    assert [c.stop_reason for c in flat(generate(kind, requests, sampling))] == [StopReason.STOP, StopReason.LENGTH]
+
+
+def test_the_greedy_token_is_the_same_however_few_are_left(kind):
+    whole, bounded = (
+        generate(kind, sampling=Sampling(max_new_tokens=8, temperature=0.0, **bounds))
+        for bounds in ({}, {"top_k": 2, "top_p": 0.5})
+    )
+    assert tokens(whole) == tokens(bounded)
+
+
+@families
+def test_only_the_most_likely_tokens_are_drawn_in_their_own_proportion(kind, family):
+    count, prompt = 3000, [1, 6, 8]
+    requests = [Request(prompt_ids=prompt, seeds=list(range(count)))]
+    [group] = generate(
+        kind, requests, Sampling(max_new_tokens=1, temperature=0.7, top_k=3), family=family, batch_size=count
+    )
+    share = torch.softmax(model_of(family)(torch.tensor([prompt])).logits[0, -1] / 0.7, dim=-1)
+    best = share.topk(3)
+    drawn = torch.tensor([completion.token_ids[0] for completion in group])
+    assert set(drawn.tolist()) == set(best.indices.tolist())
+    for token, part in zip(best.indices, best.values / best.values.sum(), strict=True):
+        assert abs(float((drawn == token).sum()) - count * part) <= 4 * (count * part * (1 - part)) ** 0.5
 
 
 @pytest.mark.parametrize("temperature", [0.0, 1.0])

@@ -62,8 +62,10 @@ STOPS = [2, 7, 9]
 PROMPTS = [[1, 3, 4, 5, 6, 8, 10, 11, 12], [1, 5], [1, 6, 30, 31, 32], [1], [1, 20, 21, 22, 23]]
 REQUESTS = [Request(prompt_ids=ids, seeds=[10 * number + j for j in range(4)]) for number, ids in enumerate(PROMPTS)]
 SAMPLING = Sampling(max_new_tokens=20, temperature=0.9)
+BOUNDED = Sampling(max_new_tokens=20, temperature=0.9, top_k=12, top_p=0.9, ends=lambda ids: ids[-1] == ids[0] + 1)
 
 models = pytest.mark.parametrize("name", MODELS)
+samplings = pytest.mark.parametrize("sampling", [SAMPLING, BOUNDED], ids=["all tokens", "bounded"])
 
 
 @cache
@@ -119,29 +121,34 @@ def test_greedy_tokens_are_the_argmax_of_the_plain_model(name):
 
 
 @models
+@samplings
 @pytest.mark.parametrize("batch_size", [64, 2])
-def test_logprobs_and_entropies_are_those_of_the_trainers_forward_pass(name, batch_size):
-    completions = generate(model_of(name), batch_size=batch_size)
+def test_logprobs_and_entropies_are_those_of_the_trainers_forward_pass(name, batch_size, sampling):
+    completions = generate(model_of(name), sampling=sampling, batch_size=batch_size)
     logprobs, entropies = trained(model_of(name), completions, SAMPLING.temperature)
     torch.testing.assert_close(numbers(completions), logprobs, atol=1e-4, rtol=0)
     torch.testing.assert_close(numbers(completions, "entropies"), entropies, atol=1e-4, rtol=0)
 
 
 @models
+@samplings
 @pytest.mark.parametrize("batch_size", [1, 2, 7])
-def test_refilled_places_change_no_completion(name, batch_size):
-    assert tokens(generate(model_of(name), batch_size=batch_size)) == tokens(generate(model_of(name)))
+def test_refilled_places_change_no_completion(name, batch_size, sampling):
+    free = generate(model_of(name), sampling=sampling)
+    assert tokens(generate(model_of(name), sampling=sampling, batch_size=batch_size)) == tokens(free)
 
 
-@pytest.mark.parametrize("name", ["llama", "qwen3"])
-def test_a_row_beside_others_differs_from_itself_alone_by_rounding_only(name):
-    together = generate(model_of(name))
+@models
+@samplings
+def test_a_row_beside_others_differs_from_itself_alone_by_rounding_only(name, sampling):
+    """Prompts of all lengths. Not bit for bit: products of matrices of another height may add in another order."""
+    together = generate(model_of(name), sampling=sampling)
     alone = [
-        generate(model_of(name), [Request(prompt_ids=c.prompt_ids, seeds=[seed])])[0]
+        generate(model_of(name), [Request(prompt_ids=c.prompt_ids, seeds=[seed])], sampling)[0]
         for c, seed in zip(together, [seed for request in REQUESTS for seed in request.seeds], strict=True)
     ]
     assert tokens(alone) == tokens(together)
-    torch.testing.assert_close(numbers(alone), numbers(together), atol=1e-5, rtol=0)
+    torch.testing.assert_close(numbers(alone), numbers(together), atol=5e-5, rtol=0)
 
 
 @pytest.mark.parametrize("dtype", ["autocast", "weights"])
@@ -216,11 +223,12 @@ def test_a_layer_of_another_kind_is_left_to_transformers():
     assert "not plain" in obstacle(model, 16)
 
 
-def test_both_decoders_write_the_same():
+@samplings
+def test_both_decoders_write_the_same(sampling):
     for name in MODELS:
         forward = ForwardDecoder(model_of(name), stop_ids=STOPS, pad_id=0)
         with torch.inference_mode():
-            assert tokens(forward.decode(REQUESTS, SAMPLING)) == tokens(generate(model_of(name)))
+            assert tokens(forward.decode(REQUESTS, sampling)) == tokens(generate(model_of(name), sampling=sampling))
 
 
 def slots_of(monkeypatch, **bounds):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from rlvr.rollout.sampling import Sampler, decode_in_parts, pad_left
+from rlvr.rollout.sampling import Drawn, Sampler, Written, decode_in_parts, most_likely, pad_left
 from rlvr.types import Completion, Request, Sampling, StopReason
 
 CPU = torch.device("cpu")
@@ -83,6 +83,46 @@ def test_a_stop_token_may_come_once_enough_is_written():
     assert 0 in tokens.tolist()
 
 
+def test_top_k_leaves_the_share_of_the_others_to_the_k_most_likely():
+    tokens, logprobs, _ = sampler(top_k=2).draw(LOGITS, ROWS, 0)
+    assert tokens.tolist() == [0 if u < 5 / 8 else 1 for u in uniforms()[:, 0]]
+    assert logprobs.tolist() == pytest.approx(np.log([0.5, 0.3, 0.2])[tokens], abs=1e-6)  # the whole policy's
+
+
+@pytest.mark.parametrize(("top_p", "kept"), [(0.49, 1), (0.51, 2), (0.79, 2), (0.81, 3)])
+def test_top_p_leaves_the_fewest_tokens_that_hold_its_share(top_p, kept):
+    left = most_likely(LOGITS[:1], None, top_p)
+    assert left.isfinite().tolist() == [[True] * kept + [False] * (3 - kept)]
+    assert torch.equal(left[0, :kept], LOGITS[0, :kept])
+    assert max(sampler(top_p=top_p).draw(LOGITS, ROWS, 0).tokens.tolist()) == kept - 1
+
+
+def test_top_p_is_a_share_of_what_top_k_left():
+    # Of the two most likely tokens the first holds 5/8.
+    assert most_likely(LOGITS[:1], 2, 0.62).isfinite().tolist() == [[True, False, False]]
+    assert most_likely(LOGITS[:1], 2, 0.63).isfinite().tolist() == [[True, True, False]]
+
+
+def test_no_bound_leaves_everything():
+    assert most_likely(LOGITS, None, None) is LOGITS
+    assert torch.equal(most_likely(LOGITS, 99, None), LOGITS)
+
+
+def test_as_many_are_left_as_top_k_says_where_all_are_alike():
+    assert most_likely(torch.zeros(2, 9), 4, None).isfinite().sum(dim=-1).tolist() == [4, 4]
+
+
+def test_the_bounds_apply_to_what_min_new_tokens_has_left():
+    drawn = sampler(stop_ids=[0], min_new_tokens=1, top_k=1)
+    assert drawn.draw(LOGITS, ROWS, 0).tokens.tolist() == [1] * 32
+    assert drawn.draw(LOGITS, ROWS, 1).tokens.tolist() == [0] * 32
+
+
+def test_the_bounds_change_no_entropy():
+    whole, bounded = (sampler(**bounds).draw(LOGITS, ROWS, 0).entropies for bounds in ({}, {"top_k": 2, "top_p": 0.6}))
+    assert torch.equal(whole, bounded)
+
+
 def test_a_token_of_no_probability_is_never_drawn():
     logits = torch.tensor([[-torch.inf, 0.0, -torch.inf]]).repeat(len(SEEDS), 1)
     tokens = sampler().draw(logits, ROWS, 0).tokens
@@ -96,15 +136,33 @@ def test_not_even_by_the_number_zero():
     assert drawn.draw(logits, ROWS, 0)[0].tolist() == [1] * 32
 
 
-@pytest.mark.parametrize("temperature", [0.0, 1.0])
-def test_logits_that_are_not_numbers_give_some_token(temperature):
-    tokens, logprobs, _ = sampler(temperature=temperature).draw(torch.full((32, 3), torch.nan), ROWS, 0)
+@pytest.mark.parametrize("sampling", [{"temperature": 0.0}, {}, {"top_k": 2}, {"top_p": 0.5}])
+def test_logits_that_are_not_numbers_give_some_token(sampling):
+    tokens, logprobs, _ = sampler(**sampling).draw(torch.full((32, 3), torch.nan), ROWS, 0)
     assert all(0 <= token < 3 for token in tokens.tolist())
     assert logprobs.isnan().all()
 
 
 def test_stop_tokens_end_their_rows():
-    assert sampler(stop_ids=[2, 0]).stopped(torch.tensor([0, 1, 2])).tolist() == [True, False, True]
+    written = Written(3, Sampling(max_new_tokens=4), [2, 0], CPU)
+    drawn = Drawn(tokens=torch.tensor([0, 1, 2]), logprobs=torch.zeros(3), entropies=torch.zeros(3))
+    assert written.append(torch.arange(3), 0, drawn).tolist() == [True, False, True]
+    assert written.stopped.tolist() == [True, False, True]
+
+
+def test_what_ends_a_row_is_told_its_tokens_with_those_it_begins_with():
+    told = []
+    sampling = Sampling(max_new_tokens=4, ends=lambda ids: told.append(list(ids)) or ids[-1] == 8)
+    written = Written(2, sampling, [], CPU)
+    written.begin(0, Request(prompt_ids=[1, 5, 6], seeds=[0], begun=2))
+    written.begin(1, Request(prompt_ids=[1, 5, 6], seeds=[0]))
+    zeros = torch.zeros(2)
+    rows = torch.arange(2)
+    assert written.append(rows, 0, Drawn(torch.tensor([7, 8]), zeros, zeros)).tolist() == [False, True]
+    assert written.append(rows[:1], 1, Drawn(torch.tensor([8]), zeros[:1], zeros[:1])).tolist() == [True]
+    assert told == [[5, 6, 7], [8], [5, 6, 7, 8]]
+    reasons = [completion.stop_reason for completion in written.completions([0, 1], [[1], [1]])]
+    assert reasons == [StopReason.STOP, StopReason.STOP]
 
 
 def test_prompts_are_padded_on_the_left():
