@@ -28,13 +28,13 @@ the side's median time.
 """
 
 import argparse
-import contextlib
 import sys
 import tempfile
 from pathlib import Path
 
 from bench.arithmetic import cost
-from bench.rounds import Contender, Measured, Side, alternate, head, mib, row
+from bench.matmul import operations_a_second
+from bench.rounds import Contender, Measured, alternate, head, mib, row, running, warm_up
 from bench.tiny import make_tiny
 from bench.works import GROUP, PROBLEMS, SHORT, answer_tokens, is_short, questions
 
@@ -65,10 +65,10 @@ def compare(work: str, model: str, folder: Path, options: argparse.Namespace) ->
             Contender(name="TRL GRPOTrainer", module="peer_trl", python=options.trl_python, arguments=told)
         )
     limit = Contender(name="matrix products", module="matmul", arguments=("float32",))
-    with contextlib.ExitStack() as open_sides:
-        sides = [open_sides.enter_context(Side(each, options.threads)) for each in [*contenders, limit]]
+    with running([*contenders, limit], options.threads) as sides:
+        warm_up(sides, "")
         *found, products = alternate(sides, "", options.rounds)
-    rate = products.tokens[0] * 1e6 / products.median
+    rate = operations_a_second(products)
     least = operations(model, tenths, new) / rate
     for contender, each in zip(contenders, found, strict=True):
         row(_cells(work, contender.name, each, found[0], least))
@@ -82,9 +82,7 @@ def operations(model: str, tenths: int, new: int) -> float:
     lengths = [SHORT if is_short(row, tenths) else new for row in range(PROBLEMS)]
     each = cost(model)
     sampling = each.sampling(prompts, [[length] * GROUP for length in lengths])
-    return sampling + sum(
-        GROUP * each.update(prompt, length) for prompt, length in zip(prompts, lengths, strict=True)
-    )
+    return sampling + sum(GROUP * each.update(prompt, length) for prompt, length in zip(prompts, lengths, strict=True))
 
 
 def _cells(work: str, side: str, found: Measured, base: Measured, least: float) -> list[str]:

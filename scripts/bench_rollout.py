@@ -25,7 +25,6 @@ products of 2048 × 2048 in that dtype, measured in the same rounds with the sam
 """
 
 import argparse
-import contextlib
 import importlib.util
 import subprocess
 import sys
@@ -34,7 +33,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from bench.arithmetic import cost
-from bench.rounds import SCRIPTS, Contender, Measured, Side, alternate, head, mib, row
+from bench.matmul import operations_a_second
+from bench.rounds import SCRIPTS, Contender, Measured, Side, alternate, head, mib, row, running, warm_up
 from bench.tiny import make_tiny
 from bench.works import Work
 
@@ -57,10 +57,7 @@ def main() -> None:
         head(["work", "side", "tokens/s", "slowest to fastest", f"× {HF}", "peak MiB", "share of the limit"])
         for chosen in options.works.split(","):
             work = make_work(chosen, options, folder)
-            sides = [
-                *ours(options.engine, work),
-                Contender(name=HF, module="peer_transformers", arguments=(work.model, work.dtype)),
-            ]
+            sides = [*ours(options.engine, work), _generate(work)]
             if options.vllm_python:
                 vllm = {"module": "peer_vllm", "python": options.vllm_python}
                 sides.append(Contender(name="vLLM", arguments=(work.model, work.dtype), **vllm))
@@ -98,17 +95,21 @@ def ours(engine: str, work: Work) -> list[Contender]:
 
 def compare(name: str, work: Work, contenders: list[Contender], options: argparse.Namespace) -> None:
     """Measure all sides on one work and print a row of the table for each."""
-    limit = Contender(name="matrix products", module="matmul", arguments=(work.dtype,))
-    with contextlib.ExitStack() as open_sides:
-        sides = [open_sides.enter_context(Side(each, options.threads)) for each in [*contenders, limit]]
+    with running([*contenders, _products(work)], options.threads) as sides:
+        warm_up(sides, work.text())
         *found, products = alternate(sides, work.text(), options.rounds)
-    rate = products.tokens[0] * 1e6 / products.median
-    needed = cost(work.model).sampling([work.prompt_tokens] * work.rows, [[length] for length in work.lengths()])
+    rate = operations_a_second(products)
+    needed = operations(work)
     base = next(each for contender, each in zip(contenders, found, strict=True) if contender.name == HF)
     for contender, each in zip(contenders, found, strict=True):
         row(_cells(name, contender.name, each, base, needed / rate))
     bound = sum(work.lengths()) * rate / needed
     row([name, f"limit: {rate / 1e9:,.0f} GFLOP/s", f"{bound:,.0f}", "", "", "", "1"])
+
+
+def operations(work: Work) -> float:
+    """What a work needs in matrix products and attention."""
+    return cost(work.model).sampling([work.prompt_tokens] * work.rows, [[length] for length in work.lengths()])
 
 
 def _cells(work: str, side: str, found: Measured, base: Measured, least: float) -> list[str]:
@@ -127,37 +128,51 @@ def _cells(work: str, side: str, found: Measured, base: Measured, least: float) 
 
 def sweep(options: argparse.Namespace, folder: Path) -> None:
     """Three tables: what each side takes against rows, new tokens, and the size of the model."""
-    longest = max(options.lengths) + 16
-    model = make_tiny(folder / "tiny", positions=longest)
+    model = make_tiny(folder / "tiny", positions=max(options.lengths) + 16)
     base = Work(model=model, dtype="float32", rows=64, prompt_tokens=16, new_tokens=64)
-    batches = [(f"{rows} rows", replace(base, rows=rows)) for rows in options.batches]
-    lengths = [(f"{new} new tokens", replace(base, rows=8, new_tokens=new)) for new in options.lengths]
-    sizes = []
-    for layers, width in SIZES[: options.sizes]:
+    with running(_pair(options.engine, base), options.threads) as sides:
+        _begin(sides, base, "rows (4 × 128, 64 new tokens)")
+        for rows in options.batches:
+            sweep_point(f"{rows} rows", replace(base, rows=rows), sides, options.rounds)
+        _begin(sides, base, "new tokens (4 × 128, 8 rows)")
+        for new in options.lengths:
+            sweep_point(f"{new} new tokens", replace(base, rows=8, new_tokens=new), sides, options.rounds)
+    for number, (layers, width) in enumerate(SIZES[: options.sizes]):
         own = make_tiny(folder / f"{layers}x{width}", layers=layers, width=width)
-        sizes.append((f"{layers} layers × {width}", replace(base, model=own)))
-    for title, points in (
-        ("rows (4 × 128, 64 new tokens)", batches),
-        ("new tokens (4 × 128, 8 rows)", lengths),
-        ("size (64 rows, 64 new tokens)", sizes),
-    ):
-        print(f"\nAgainst {title}\n")
-        head(["point", "ours: s", "tokens/s", f"{HF}: s", "tokens/s", "ratio"])
-        for name, work in points:
-            sweep_point(name, work, options)
+        work = replace(base, model=own)
+        with running(_pair(options.engine, work), options.threads) as sides:
+            _begin(sides, work, "size (64 rows, 64 new tokens)" if number == 0 else None)
+            sweep_point(f"{layers} layers × {width}", work, sides, options.rounds)
 
 
-def sweep_point(name: str, work: Work, options: argparse.Namespace) -> None:
+def sweep_point(name: str, work: Work, sides: list[Side], rounds: int) -> None:
     """Measure one point and print its row."""
-    contenders = [
-        Contender(name="ours", module="ours_rollout", arguments=(options.engine, work.model, work.dtype)),
-        Contender(name=HF, module="peer_transformers", arguments=(work.model, work.dtype)),
-    ]
-    with contextlib.ExitStack() as open_sides:
-        sides = [open_sides.enter_context(Side(each, options.threads)) for each in contenders]
-        mine, theirs = alternate(sides, work.text(), options.rounds, at_most=SWEEP_SECONDS)
-    cells = [f"{each.median:.3f} | {each.tokens[0] / each.median:,.0f}" for each in (mine, theirs)]
+    mine, theirs, products = alternate(sides, work.text(), rounds, at_most=SWEEP_SECONDS)
+    least = operations(work) / operations_a_second(products)
+    cells = []
+    for each in (mine, theirs):
+        cells += [f"{each.median:.3f}", f"{each.tokens[0] / each.median:,.0f}", f"{least / each.median:.3f}"]
     row([name, *cells, f"{theirs.median / mine.median:.2f}"])
+
+
+def _begin(sides: list[Side], work: Work, title: str | None) -> None:
+    """Warm up, and begin a table if it has a title."""
+    if title is not None:
+        print(f"\nAgainst {title}\n")
+        head(["point", "ours: s", "tokens/s", "of the limit", f"{HF}: s", "tokens/s", "of the limit", "ratio"])
+    warm_up(sides, replace(work, rows=8, new_tokens=8).text())
+
+
+def _pair(engine: str, work: Work) -> list[Contender]:
+    return [*ours(engine, work), _generate(work), _products(work)]
+
+
+def _generate(work: Work) -> Contender:
+    return Contender(name=HF, module="peer_transformers", arguments=(work.model, work.dtype))
+
+
+def _products(work: Work) -> Contender:
+    return Contender(name="matrix products", module="matmul", arguments=(work.dtype,))
 
 
 def _smollm2(folder: Path) -> str:

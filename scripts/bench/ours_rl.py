@@ -36,7 +36,7 @@ def main() -> None:
             turns.wait(tokens)
             return super().next_step(step)
 
-    rl.Rollouts = Paced  # type: ignore[misc]
+    rl.Rollouts = Paced  # type: ignore[attr-defined]
     problems = folder / "problems.jsonl"
     problems.write_text("".join(json.dumps(row) + "\n" for row in questions(short_tenths)))
     config = folder / "rl.yaml"

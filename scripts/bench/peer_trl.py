@@ -18,7 +18,7 @@ from bench.works import GROUP, PROBLEMS, answer_tokens, questions
 MANY = 1_000_000
 
 
-class Paced(TrainerCallback):  # type: ignore[misc]
+class Paced(TrainerCallback):
     """Begins a step when told. written: tokens of the completions that were rewarded since."""
 
     def __init__(self, turns: Turns, expected: int) -> None:
@@ -37,7 +37,9 @@ def main() -> None:
     model, tenths, new, rate, folder = sys.argv[1:]
     paced = Paced(turns, answer_tokens(int(tenths), int(new)))
 
-    def last_number(completions: list[str], answer: list[str], completion_ids: list[list[int]], **_: Any) -> list[float]:
+    def last_number(
+        completions: list[str], answer: list[str], completion_ids: list[list[int]], **_: Any
+    ) -> list[float]:
         """1 if the last number is the answer."""
         paced.written += sum(len(ids) for ids in completion_ids)
         found = [re.findall(r"\d+", text) for text in completions]

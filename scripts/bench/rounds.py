@@ -8,7 +8,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -109,15 +109,27 @@ class Side:
         return told["seconds"], told["tokens"]
 
 
+@contextlib.contextmanager
+def running(contenders: Sequence[Contender], threads: int | None) -> Iterator[list[Side]]:
+    """The sides of contenders, started together and all ready."""
+    started = [Side(contender, threads) for contender in contenders]
+    with contextlib.ExitStack() as stack:
+        yield [stack.enter_context(side) for side in started]
+
+
+def warm_up(sides: Sequence[Side], line: str) -> None:
+    """A round that does not count."""
+    for side in sides:
+        side.ask(line)
+
+
 def alternate(sides: Sequence[Side], line: str, rounds: int, *, at_most: float = float("inf")) -> list[Measured]:
-    """What each side takes for the same work, after a first round that warms up; all sides work in turn in each round.
+    """What each side takes for the same work; all sides work in turn in each round.
 
     Every second round goes backwards, so that no side always follows the same one. at_most: seconds after which no further round
     begins, though there is always one.
     """
     found = [Measured() for _ in sides]
-    for side in sides:
-        side.ask(line)
     for number in range(rounds):
         for index in range(len(sides))[:: -1 if number % 2 else 1]:
             seconds, tokens = sides[index].ask(line)

@@ -7,10 +7,12 @@ cost. After ``=`` it writes a digit, a letter and the stop token; after ``?`` a 
 
 import math
 from pathlib import Path
+from typing import Any
 
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+from transformers.utils import logging
 
 from bench.works import BOS, CHARACTERS, FIRST, PAD, STOP, TO_LONG, TO_SHORT, UNK, token
 
@@ -23,6 +25,7 @@ SHORT_LETTER, LONG_LETTERS = "x", "kmw"
 
 def make_tiny(folder: Path, *, layers: int = 4, width: int = 128, positions: int = 512) -> str:
     """Write the model, float32, and its tokenizer of 49 characters. Returns the folder."""
+    logging.disable_progress_bar()
     torch.manual_seed(0)
     config = LlamaConfig(
         vocab_size=UNK + 1 + len(CHARACTERS),
@@ -37,7 +40,7 @@ def make_tiny(folder: Path, *, layers: int = 4, width: int = 128, positions: int
         pad_token_id=PAD,
         tie_word_embeddings=False,
     )
-    model = LlamaForCausalLM(config)
+    model: Any = LlamaForCausalLM(config)
     with torch.no_grad():
         model.get_input_embeddings().weight.copy_(SCALE * torch.eye(config.vocab_size, width))
         # The last norm makes a one-hot vector as long as the root of the width.
@@ -57,8 +60,8 @@ def _transitions(size: int) -> torch.Tensor:
         TO_LONG: [token(digit) for digit in FIRST[TO_LONG]],
         SHORT_LETTER: [STOP],
     }
-    after |= dict.fromkeys(FIRST[TO_SHORT], [token(SHORT_LETTER)])
-    after |= dict.fromkeys([*FIRST[TO_LONG], *LONG_LETTERS], long)
+    after |= {digit: [token(SHORT_LETTER)] for digit in FIRST[TO_SHORT]}
+    after |= {character: long for character in FIRST[TO_LONG] + LONG_LETTERS}  # noqa: C420  # lists that nobody changes
     for before, tokens in after.items():
         table[token(before), tokens] = -math.log(len(tokens))
     return table
