@@ -1,7 +1,8 @@
 """vLLM's offline engine on a work, in an environment that has vLLM. Arguments: MODEL DTYPE.
 
-Each request has its own length as its bound; a work that is not forced ends at the stop token, as on every side. Prefixes
-are not cached: a round that found the last one's prompts read already would not do the same work.
+A work that is not forced ends at the stop token, as on every side. Prefixes are not cached: a round that found the last one's
+prompts read already would not do the same work. The model is compiled, as vLLM does by default. Threads: left to itself, vLLM keeps a core for its
+scheduler, which is half of a small machine; here it computes on as many as the other sides. What is set in the environment stays.
 """
 
 import os
@@ -17,11 +18,16 @@ def main() -> None:
     """Load the model, then generate what is told."""
     turns = Turns()  # before vLLM writes to standard output
     path, dtype = sys.argv[1:]
-    os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", KV_CACHE_GIB)
-    os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
+    given = {
+        "VLLM_CPU_KVCACHE_SPACE": KV_CACHE_GIB,
+        "VLLM_CPU_OMP_THREADS_BIND": "nobind",
+        "OMP_NUM_THREADS": str(len(os.sched_getaffinity(0))),
+        "VLLM_LOGGING_LEVEL": "ERROR",
+    }
+    os.environ.update({name: os.environ.get(name, value) for name, value in given.items()})
     from vllm import LLM, SamplingParams
 
-    llm = LLM(path, dtype=dtype, max_model_len=512, max_num_seqs=256, enforce_eager=True, enable_prefix_caching=False)
+    llm = LLM(path, dtype=dtype, max_model_len=512, max_num_seqs=256, enable_prefix_caching=False)
     line = turns.wait()
     while True:
         work = read_work(line)
