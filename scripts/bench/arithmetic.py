@@ -1,0 +1,52 @@
+"""How many floating-point operations a work needs: matrix products and attention, nothing else. Standard library alone.
+
+A multiplication and an addition count as two. What is divided by the measured rate of matrix products is a time that no side can
+go below on that machine; the embedding is a look-up and counts nothing.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cost:
+    """A model's operations: of a token in matrix products, of a token and each position that it looks at, and in the head."""
+
+    token: float
+    position: float
+    head: float
+
+    def completion(self, prompt: int, new: int) -> float:
+        """To read a prompt once and write so many tokens; the last one written is not read any more."""
+        read = prompt + new - 1
+        return read * self.token + read * (read + 1) / 2 * self.position + new * self.head
+
+    def sampling(self, prompts: Sequence[int], groups: Sequence[Sequence[int]]) -> float:
+        """To complete prompts, each read once for all completions of its group. prompts, groups: lengths in tokens."""
+        total = 0.0
+        for prompt, lengths in zip(prompts, groups, strict=True):
+            alone = self.completion(prompt, 1)
+            total += alone + sum(self.completion(prompt, new) - alone for new in lengths)
+        return total
+
+    def update(self, prompt: int, new: int) -> float:
+        """To train on one completion: a forward pass, and a backward pass of twice its cost. The head is for the completion alone."""
+        length = prompt + new - 1
+        return 3 * (length * self.token + length * (length + 1) / 2 * self.position + new * self.head)
+
+
+def cost(model: str) -> Cost:
+    """The cost of a Llama in a Hugging Face directory."""
+    config = json.loads((Path(model) / "config.json").read_text())
+    width, heads = config["hidden_size"], config["num_attention_heads"]
+    size = config.get("head_dim") or width // heads
+    attention = width * size * (2 * heads + 2 * (config.get("num_key_value_heads") or heads))
+    layer = attention + 3 * width * config["intermediate_size"]
+    layers = config["num_hidden_layers"]
+    return Cost(
+        token=2.0 * layers * layer,
+        position=4.0 * layers * heads * size,
+        head=2.0 * width * config["vocab_size"],
+    )
