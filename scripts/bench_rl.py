@@ -28,13 +28,12 @@ the side's median time.
 """
 
 import argparse
-import sys
 import tempfile
 from pathlib import Path
 
 from bench.arithmetic import cost
 from bench.matmul import operations_a_second
-from bench.rounds import Contender, Measured, alternate, head, mib, row, running, warm_up
+from bench.rounds import Contender, Measured, alternate, chosen, head, mib, program, row, running, warm_up
 from bench.tiny import make_tiny
 from bench.works import GROUP, PROBLEMS, SHORT, answer_tokens, is_short, questions
 
@@ -46,12 +45,10 @@ TENTHS = {"equal": 0, "skewed": 9}
 def main() -> None:
     """Measure what is asked for."""
     options = _parser().parse_args()
-    if unknown := set(options.works.split(",")) - set(TENTHS):
-        sys.exit(f"error: --works: {', '.join(sorted(unknown))} unknown (allowed: equal, skewed)")
     head(["work", "side", "s a step", "fastest to slowest", "× ours", "tokens/s", "peak MiB", "share of the limit"])
     with tempfile.TemporaryDirectory() as name:
         model = make_tiny(Path(name) / "tiny")
-        for work in options.works.split(","):
+        for work in options.works:
             compare(work, model, Path(name) / work, options)
 
 
@@ -107,10 +104,10 @@ def _told(model: str, tenths: int, new: int, folder: Path) -> tuple[str, ...]:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(usage=(__doc__ or "").partition("Usage: ")[2].partition("\n\n")[0])
-    parser.add_argument("--works", default="equal,skewed")
+    parser.add_argument("--works", type=chosen(*TENTHS), default=list(TENTHS))
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int)
-    parser.add_argument("--trl-python")
+    parser.add_argument("--trl-python", type=program)
     parser.add_argument("--new-tokens", type=int, default=64)
     return parser
 

@@ -34,7 +34,20 @@ from pathlib import Path
 
 from bench.arithmetic import cost
 from bench.matmul import operations_a_second
-from bench.rounds import SCRIPTS, Contender, Measured, Side, alternate, head, mib, row, running, warm_up
+from bench.rounds import (
+    SCRIPTS,
+    Contender,
+    Measured,
+    Side,
+    alternate,
+    chosen,
+    head,
+    mib,
+    program,
+    row,
+    running,
+    warm_up,
+)
 from bench.tiny import make_tiny
 from bench.works import Work
 
@@ -49,19 +62,19 @@ SIZES = ((2, 64), (4, 128), (6, 256), (8, 512), (12, 768))
 def main() -> None:
     """Measure what is asked for."""
     options = _parser().parse_args()
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
         if options.sweep:
             sweep(options, folder)
             return
         head(["work", "side", "tokens/s", "slowest to fastest", f"× {HF}", "peak MiB", "share of the limit"])
-        for chosen in options.works.split(","):
-            work = make_work(chosen, options, folder)
+        for name in options.works:
+            work = make_work(name, options, folder)
             sides = [*ours(options.engine, work), _generate(work)]
             if options.vllm_python:
                 vllm = {"module": "peer_vllm", "python": options.vllm_python}
                 sides.append(Contender(name="vLLM", arguments=(work.model, work.dtype), **vllm))
-            compare(chosen, work, sides, options)
+            compare(name, work, sides, options)
 
 
 def make_work(name: str, options: argparse.Namespace, folder: Path) -> Work:
@@ -69,8 +82,6 @@ def make_work(name: str, options: argparse.Namespace, folder: Path) -> Work:
     if name == "real":
         model = options.model or _smollm2(folder)
         return Work(model=model, dtype="bfloat16", rows=32, prompt_tokens=64, new_tokens=64, forced=True)
-    if name not in ("equal", "skewed"):
-        sys.exit(f"error: --works: {name!r} is unknown (allowed: equal, skewed, real)")
     model = make_tiny(folder / "tiny")
     return Work(
         model=model,
@@ -192,11 +203,11 @@ def _numbers(text: str) -> list[int]:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(usage=(__doc__ or "").partition("Usage: ")[2].partition("\n\n")[0])
-    parser.add_argument("--works", default="equal,skewed")
+    parser.add_argument("--works", type=chosen("equal", "skewed", "real"), default=["equal", "skewed"])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int)
     parser.add_argument("--model")
-    parser.add_argument("--vllm-python")
+    parser.add_argument("--vllm-python", type=program)
     parser.add_argument("--engine", default="native")
     parser.add_argument("--rows", type=int, default=256)
     parser.add_argument("--new-tokens", type=int, default=64)

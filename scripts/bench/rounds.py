@@ -1,5 +1,6 @@
 """The sides of a comparison as processes that are asked in turn, and what they took."""
 
+import argparse
 import contextlib
 import json
 import os
@@ -8,7 +9,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -53,7 +54,7 @@ class Side:
         self.name = contender.name
         self._log = tempfile.TemporaryFile("w+")  # noqa: SIM115  # closed in __exit__
         self._process = subprocess.Popen(
-            [contender.python, "-m", f"bench.{contender.module}", *contender.arguments],
+            [contender.python, "-P", "-m", f"bench.{contender.module}", *contender.arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._log,
@@ -143,6 +144,24 @@ def alternate(sides: Sequence[Side], line: str, rounds: int, *, at_most: float =
     ]
 
 
+def chosen(*allowed: str) -> Callable[[str], list[str]]:
+    """An option's value: some of the names that are allowed, with commas between them."""
+
+    def parse(text: str) -> list[str]:
+        if unknown := [name for name in text.split(",") if name not in allowed]:
+            raise argparse.ArgumentTypeError(f"{', '.join(unknown)}: unknown (allowed: {', '.join(allowed)})")
+        return text.split(",")
+
+    return parse
+
+
+def program(text: str) -> str:
+    """An option's value: a Python that is there."""
+    if not os.access(text, os.X_OK):
+        raise argparse.ArgumentTypeError(f"{text}: no such program; name the python of an environment, env/bin/python")
+    return text
+
+
 def row(cells: Sequence[object]) -> None:
     """Print a row of a Markdown table."""
     print("| " + " | ".join(str(cell) for cell in cells) + " |", flush=True)
@@ -163,7 +182,7 @@ def _environment(threads: int | None) -> Mapping[str, str]:
     """A side's environment: this package can be imported, idle threads sleep, and nothing is fetched."""
     own = {
         "OMP_WAIT_POLICY": os.environ.get("OMP_WAIT_POLICY", "passive"),
-        "PYTHONPATH": os.pathsep.join([str(SCRIPTS), str(SCRIPTS.parent), os.environ.get("PYTHONPATH", "")]),
+        "PYTHONPATH": os.pathsep.join([str(SCRIPTS), *filter(None, [os.environ.get("PYTHONPATH")])]),
         "HF_HUB_OFFLINE": "1",
         "TOKENIZERS_PARALLELISM": "false",
     }
