@@ -10,6 +10,10 @@ from rlvr.rollout.engine import Finished
 from rlvr.types import Completion, Request, Sampling, StopReason
 
 
+LEAST = -1e4
+"""The least log-probability: its exponential is 0, and times 0 it is no NaN as minus infinity would be."""
+
+
 class Drawn(NamedTuple):
     """One token for each of B rows: its id (B,) int64, its log-probability under the policy (B,) float32, and the policy's
     entropy in nats there (B,) float32."""
@@ -55,23 +59,26 @@ class Sampler:
         The policy is the softmax over all tokens at the temperature. What min_new_tokens, top_k and top_p rule out is never
         drawn, but changes no log-probability: the trainer, which knows of none of them, computes the same ones.
         """
-        greedy = self._sampling.temperature == 0
-        logprobs = torch.log_softmax(logits.float() / (1.0 if greedy else self._sampling.temperature), dim=-1)
-        allowed = logprobs
+        temperature, logits = self._sampling.temperature, logits.float()
+        if temperature not in (0.0, 1.0):
+            logits = logits / temperature
+        logprobs = torch.log_softmax(logits, dim=-1).clamp_(min=LEAST)
+        shares, allowed = logprobs.exp(), logprobs
         if self._sampling.min_new_tokens > 0:
             early = torch.as_tensor(position, device=logits.device) < self._sampling.min_new_tokens  # () or (B,)
             ruled_out = torch.zeros(logits.shape[-1], dtype=torch.bool, device=logits.device)
             ruled_out[self._stop] = True
             allowed = logprobs.masked_fill(early[..., None] & ruled_out, -torch.inf)
-        if greedy:
+        if temperature == 0:
             tokens = allowed.argmax(dim=-1)
         else:
             allowed = most_likely(allowed, self._sampling.top_k, self._sampling.top_p)
-            cumulated = allowed.double().exp().cumsum(dim=-1)  # (B, V)
+            left = shares if allowed is logprobs else allowed.exp()
+            cumulated = left.cumsum(dim=-1, dtype=torch.float64)  # (B, V)
             threshold = self._uniform[rows, position][:, None] * cumulated[:, -1:]
             tokens = torch.searchsorted(cumulated, threshold, right=True).squeeze(-1)
             tokens = tokens.clamp(max=logits.shape[-1] - 1)  # beyond the end only for logits that are not numbers
-        entropies = torch.special.entr(logprobs.exp()).sum(dim=-1)
+        entropies = -(shares * logprobs).sum(dim=-1)
         return Drawn(tokens=tokens, logprobs=logprobs.gather(-1, tokens[:, None]).squeeze(-1), entropies=entropies)
 
 
