@@ -48,7 +48,7 @@ def presets() -> Arms:
 def staleness() -> Arms:
     """Rollouts of older and older policies, with and without a correction, at three learning rates."""
     arms = {}
-    for rate in ("5.0e-4", "1.0e-3", "2.0e-3"):
+    for rate in ("2.5e-4", "5.0e-4", "1.0e-3"):
         for lag in (0, 4, 16, 64):
             for loss in ("policy_gradient", "truncated", "clipped") if lag else ("policy_gradient",):
                 name = f"lr {rate}, staleness {lag}, {loss}"
