@@ -190,11 +190,35 @@ class Sample:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Layout:
+    """How a model reads the rows of a batch: T distinct tokens, at S places of blocks of rows of like length.
+
+    A row is read up to the token before its last trained one. What rows have in common before their first trained token
+    (the prompt of a group) is one and the same to the model, so its tokens are among the T once and at S places for each row.
+
+    ids, positions: (T,) int64, each distinct token and where in its row it stands.
+    read: (S,) int64, which of the T stands at each place, block after block and row after row; any at padded places.
+    blocks: (rows, length) of each block; S is the sum of their products.
+    first: (T,) int64, the first of the S places at which each distinct token stands.
+    again: (R,) int64, the places, padded ones apart, at which one stands that stood before.
+    before: (N,) int64, which of the T comes before each trained token, in row-major order of ``loss_mask``.
+    """
+
+    ids: torch.Tensor
+    positions: torch.Tensor
+    read: torch.Tensor
+    blocks: tuple[tuple[int, int], ...]
+    first: torch.Tensor
+    again: torch.Tensor
+    before: torch.Tensor
+
+
+@dataclass(frozen=True, kw_only=True)
 class Batch:
     """Samples padded on the right to one length L; B rows.
 
-    input_ids: (B, L) int64. attention_mask: (B, L) bool, True on real tokens; None when no row is padded.
-    loss_mask: (B, L) bool, True on tokens to predict, never in column 0.
+    input_ids: (B, L) int64. loss_mask: (B, L) bool, True on tokens to predict, never in column 0.
+    layout: what of it a model reads, which has hardly any padding.
     advantages, old_logprobs: (B, L) float32, or None for documents. ref_logprobs: (B, L) float32; None without a reference.
     returns: (B, L) float32, what a value model should say before each token; None without one.
     weights: (B,) float32, what the losses of a row's tokens are multiplied by; None where all are 1.
@@ -202,8 +226,8 @@ class Batch:
     """
 
     input_ids: torch.Tensor
-    attention_mask: torch.Tensor | None
     loss_mask: torch.Tensor
+    layout: Layout
     advantages: torch.Tensor | None
     old_logprobs: torch.Tensor | None
     ref_logprobs: torch.Tensor | None = None

@@ -1,47 +1,58 @@
-"""Samples to padded batches under a token budget."""
+"""Samples to batches under a token budget, with hardly any padding and what rows share read once."""
 
 from collections.abc import Sequence
+from itertools import accumulate
 
 import numpy as np
 import torch
 
-from rlvr.types import Batch, Sample
+from rlvr.types import Batch, Layout, Sample
 
-STRETCH = 1.5
-"""The longest row of a batch is at most so many times as long as its shortest: bounds what padding wastes."""
+PADDING = 0.05
+"""The largest share of a block's places that may be padding: bounds what the longest row of a block wastes."""
+
+
+def to_batches(samples: Sequence[Sample], *, budget: int, pad_id: int, device: torch.device) -> list[Batch]:
+    """The samples in batches of at most ``budget`` tokens."""
+    return [collate(part, pad_id, device) for part in split_by_tokens(samples, budget)]
 
 
 def split_by_tokens(samples: Sequence[Sample], budget: int) -> list[list[Sample]]:
-    """Samples of like length together, each part at most ``budget`` padded tokens; a longer sample is alone.
+    """Parts of at most ``budget`` tokens, counted row by row; a longer sample is alone.
 
-    The order depends on the samples only. Each sample is in exactly one part.
+    Samples that share their prefix stand together, and those of like length otherwise: longest first. The order depends on
+    the samples only. Each sample is in exactly one part.
     """
+    longest: dict[tuple[int, ...], int] = {}
+    keys = [_prefix(sample) for sample in samples]
+    for key, sample in zip(keys, samples, strict=True):
+        longest[key] = max(longest.get(key, 0), len(sample.token_ids))
+    order = sorted(range(len(samples)), key=lambda i: (-longest[keys[i]], keys[i], -len(samples[i].token_ids)))
     parts: list[list[Sample]] = []
-    current: list[Sample] = []
-    for sample in sorted(samples, key=lambda sample: len(sample.token_ids), reverse=True):
-        longest = len(current[0].token_ids) if current else 0
-        full = longest * (len(current) + 1) > budget or longest > STRETCH * len(sample.token_ids)
-        if current and full:
-            parts.append(current)
-            current = []
-        current.append(sample)
-    return [*parts, current] if current else parts
+    room = 0
+    for index in order:
+        sample = samples[index]
+        if not parts or len(sample.token_ids) > room:
+            parts.append([])
+            room = budget
+        parts[-1].append(sample)
+        room -= len(sample.token_ids)
+    return parts
 
 
 def collate(samples: Sequence[Sample], pad_id: int, device: torch.device) -> Batch:
-    """Pad samples on the right to one batch; see types.Batch for shapes."""
+    """Samples to one batch; see types.Batch for shapes."""
     rows, length = len(samples), max(len(sample.token_ids) for sample in samples)
-    ids = np.full((rows, length), pad_id, dtype=np.int64)
-    real, trained = np.zeros((rows, length), dtype=bool), np.zeros((rows, length), dtype=bool)
+    ids, trained = np.full((rows, length), pad_id, dtype=np.int64), np.zeros((rows, length), dtype=bool)
     for row, sample in enumerate(samples):
         end = len(sample.token_ids)
-        ids[row, :end], real[row, :end], trained[row, :end] = sample.token_ids, True, sample.loss_mask
+        ids[row, :end], trained[row, :end] = sample.token_ids, sample.loss_mask
     weights = np.array([sample.weight for sample in samples], dtype=np.float32)
     assert not trained[:, 0].any(), "the first token of a row has nothing before it to be predicted from"
     return Batch(
         input_ids=torch.from_numpy(ids).to(device),
-        attention_mask=None if real.all() else torch.from_numpy(real).to(device),
         loss_mask=torch.from_numpy(trained).to(device),
+        layout=_layout(samples, device),
         advantages=_padded([sample.advantages for sample in samples], length, device),
         old_logprobs=_padded([sample.old_logprobs for sample in samples], length, device),
         ref_logprobs=_padded([sample.ref_logprobs for sample in samples], length, device),
@@ -60,6 +71,59 @@ def _padded(lists: Sequence[list[float] | None], length: int, device: torch.devi
     return torch.from_numpy(values).to(device)
 
 
-def to_batches(samples: Sequence[Sample], *, budget: int, pad_id: int, device: torch.device) -> list[Batch]:
-    """The samples in batches of at most ``budget`` padded tokens."""
-    return [collate(part, pad_id, device) for part in split_by_tokens(samples, budget)]
+def _prefix(sample: Sample) -> tuple[int, ...]:
+    """The tokens before the first trained one."""
+    return tuple(sample.token_ids[: sample.loss_mask.index(True)])
+
+
+def _layout(samples: Sequence[Sample], device: torch.device) -> Layout:
+    """Which tokens a model reads of the samples, every distinct one once; see types.Layout."""
+    ids: list[int] = []
+    positions: list[int] = []
+    prefixes: dict[tuple[int, ...], int] = {}  # where among the distinct tokens a prefix stands
+    rows: list[np.ndarray] = []  # of each sample, the distinct token at each position that is read
+    before = []
+    for sample in samples:
+        prefix = _prefix(sample)
+        end = len(sample.loss_mask) - 1 - sample.loss_mask[::-1].index(True)  # the last trained token is not read
+        if prefix not in prefixes:
+            prefixes[prefix] = len(ids)
+            ids += prefix
+            positions += range(len(prefix))
+        start = prefixes[prefix]
+        row = np.r_[start : start + len(prefix), len(ids) : len(ids) + end - len(prefix)]
+        ids += sample.token_ids[len(prefix) : end]
+        positions += range(len(prefix), end)
+        rows.append(row)
+        before.append(row[np.flatnonzero(sample.loss_mask) - 1])
+    order = sorted(range(len(rows)), key=lambda index: -len(rows[index]))  # longest first, else as they come
+    blocks = _blocks([len(rows[index]) for index in order])
+    lengths = [length for count, length in blocks for _ in range(count)]
+    starts = [0, *accumulate(lengths)]
+    read, real = np.zeros(starts[-1], dtype=np.int64), np.zeros(starts[-1], dtype=bool)
+    for index, start in zip(order, starts, strict=False):
+        read[start : start + len(rows[index])] = rows[index]
+        real[start : start + len(rows[index])] = True
+    places = np.flatnonzero(real)
+    first = places[np.unique(read[places], return_index=True)[1]]
+    real[first] = False
+    arrays = (np.array(ids), np.array(positions), read, first, np.flatnonzero(real), np.concatenate(before))
+    tensors = [torch.from_numpy(array.astype(np.int64)).to(device) for array in arrays]
+    names = ("ids", "positions", "read", "first", "again", "before")
+    return Layout(blocks=tuple(blocks), **dict(zip(names, tensors, strict=True)))
+
+
+def _blocks(lengths: Sequence[int]) -> list[tuple[int, int]]:
+    """Rows of falling lengths to blocks, each with the number of its rows and its longest; padding stays below its share."""
+    blocks: list[tuple[int, int]] = []
+    tokens = 0
+    for length in lengths:
+        if blocks:
+            count, longest = blocks[-1]
+            if tokens + length > (1 - PADDING) * (count + 1) * longest:
+                blocks[-1] = (count + 1, longest)
+                tokens += length
+                continue
+        blocks.append((1, length))
+        tokens = length
+    return blocks

@@ -5,6 +5,7 @@ import copy
 import torch
 from transformers import PreTrainedModel
 
+from rlvr.models.trunk import hidden_before
 from rlvr.types import Batch
 
 
@@ -21,9 +22,6 @@ class ValueModel(torch.nn.Module):
 
     def forward(self, batch: Batch) -> torch.Tensor:
         """The value of the prefix before every trained token, (N,) in row-major order."""
-        hidden = self.trunk(
-            input_ids=batch.input_ids, attention_mask=batch.attention_mask, use_cache=False
-        ).last_hidden_state  # (B, L, D): position i has read tokens up to i
-        before = hidden[:, :-1][batch.loss_mask[:, 1:]]  # (N, D)
+        before = hidden_before(self.trunk, batch.layout)  # (N, W)
         values: torch.Tensor = self.head(before.to(self.head.weight.dtype)).squeeze(-1)
         return values.to(torch.promote_types(values.dtype, torch.float32))

@@ -83,6 +83,8 @@ def test_splits_padding_and_order_cannot_change_the_gradient(fields):
         [collate([sample], 0, CPU) for sample in samples[::-1]],
         [collate(samples[::-1], 0, CPU)],
         to_batches(samples, budget=24, pad_id=5, device=CPU),
+        to_batches(samples[::-1], budget=40, pad_id=0, device=CPU),
+        to_batches(samples, budget=1000, pad_id=0, device=CPU),
         [collate(samples[:7], 0, CPU), collate(samples[7:], 0, CPU)],
     ]
     for batches in splits:

@@ -4,14 +4,16 @@ The model gives its trained tokens the probabilities 0.25 and 0.5 (row 0) and 0.
 """
 
 import math
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
 import torch
 
 from rlvr.config import AlgoConfig
+from rlvr.data.batching import collate
 from rlvr.train.losses import LOGPROB_GAP, cross_entropy, policy_loss, with_effective_samples
-from rlvr.types import Batch
+from rlvr.types import Sample
 
 PROBABILITY_OF_ONE = [[0.25, 0.5, 0.9], [0.9, 0.8, 0.9]]  # what each place says of the next token
 IDS = torch.tensor([[0, 1, 1], [0, 0, 1]])
@@ -26,15 +28,14 @@ class Table(torch.nn.Module):
         share = torch.tensor(PROBABILITY_OF_ONE)
         self.logits = torch.nn.Parameter(torch.stack([1 - share, share], dim=-1).log())
 
-    def forward(self, *, input_ids, attention_mask, use_cache, logits_to_keep):
-        return SimpleNamespace(logits=self.logits[:, -logits_to_keep:])
+    def forward(self, *, input_ids, use_cache, logits_to_keep):
+        return SimpleNamespace(logits=self.logits[:, : input_ids.shape[1]][:, -logits_to_keep:])
 
 
 def batch_of(advantages=((0, 1, 1), (0, 0, 1)), old_logprobs=((0, 0, 0), (0, 0, 0)), **fields):
-    return Batch(
-        input_ids=IDS,
-        attention_mask=None,
-        loss_mask=TRAINED,
+    rows = [Sample(token_ids=ids, loss_mask=mask) for ids, mask in zip(IDS.tolist(), TRAINED.tolist(), strict=True)]
+    return replace(
+        collate(rows, 0, torch.device("cpu")),
         advantages=torch.tensor(advantages, dtype=torch.float32),
         old_logprobs=torch.tensor(old_logprobs, dtype=torch.float32),
         **fields,

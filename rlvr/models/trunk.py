@@ -1,0 +1,118 @@
+"""Hidden states of a batch's rows, each distinct token computed once where the model is known to allow it."""
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from transformers import (
+    LlamaModel,
+    MistralModel,
+    Qwen2Model,
+    Qwen3Model,
+    Qwen3MoeModel,
+)
+from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
+
+from rlvr.types import Layout
+
+PACKED = (LlamaModel, MistralModel, Qwen2Model, Qwen3Model, Qwen3MoeModel)
+"""Trunks in which tokens meet in attention only, through transformers' interface, and positions are what they are told."""
+CHANGING_ROPE = ("dynamic", "longrope")
+ATTENTION = "rlvr_blocks"
+
+
+def hidden_before(trunk: torch.nn.Module, layout: Layout) -> torch.Tensor:
+    """The hidden state (N, W) of the token before each trained one, from a trunk with all its layers and the last norm."""
+    if _packs(trunk, layout):
+        with _attention_by_blocks(trunk):
+            output = trunk(
+                input_ids=layout.ids[None], position_ids=layout.positions[None], use_cache=False, layout=layout
+            )
+        hidden: torch.Tensor = output.last_hidden_state[0]  # (T, W)
+        return hidden[layout.before]
+    parts = [trunk(input_ids=ids, use_cache=False).last_hidden_state.flatten(0, 1) for ids in block_ids(layout)]
+    return torch.cat(parts)[layout.first[layout.before]]
+
+
+def block_ids(layout: Layout) -> list[torch.Tensor]:
+    """The token ids (rows, length) of every block. Padding needs no mask: it comes after all tokens that are used."""
+    parts = torch.split(layout.ids[layout.read], [rows * length for rows, length in layout.blocks])
+    return [part.view(block) for part, block in zip(parts, layout.blocks, strict=True)]
+
+
+def _packs(trunk: Any, layout: Layout) -> bool:
+    """Whether computing each distinct token once is exact with this trunk, and less work than its rows are."""
+    if type(trunk) not in PACKED or trunk.rotary_emb.rope_type in CHANGING_ROPE:
+        return False
+    window = getattr(trunk.config, "sliding_window", None)
+    if window is not None and window < max(length for _, length in layout.blocks):
+        return False
+    return len(layout.blocks) > 1 or len(layout.ids) < len(layout.read)
+
+
+@contextlib.contextmanager
+def _attention_by_blocks(trunk: Any) -> Iterator[None]:
+    """Inside, the trunk's tokens meet as their layout says."""
+    own = trunk.config._attn_implementation
+    trunk.config._attn_implementation = ATTENTION
+    try:
+        yield
+    finally:
+        trunk.config._attn_implementation = own
+
+
+def _attention(
+    _module: Any,
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    _mask: None,
+    *,
+    layout: Layout,
+    scaling: float,
+    **_rest: object,
+) -> tuple[torch.Tensor, None]:
+    """Causal attention within every row, as transformers' attention functions are called.
+
+    query (1, heads, T, D), key and value (1, kv heads, T, D). Returns (1, T, heads, D).
+    """
+    sizes = [rows * length for rows, length in layout.blocks]
+    parts = [torch.split(_spread(x[0].transpose(0, 1), layout), sizes) for x in (query, key, value)]
+    attended = []
+    for (rows, length), q, k, v in zip(layout.blocks, *parts, strict=True):
+        q, k, v = (x.view(rows, length, *x.shape[1:]).transpose(1, 2) for x in (q, k, v))
+        found = F.scaled_dot_product_attention(
+            q, k, v, is_causal=True, scale=scaling, enable_gqa=q.shape[1] != k.shape[1]
+        )
+        attended.append(found.transpose(1, 2).flatten(0, 1))  # (rows · length, heads, D)
+    return torch.cat(attended)[None, layout.first], None
+
+
+ALL_ATTENTION_FUNCTIONS.register(ATTENTION, _attention)
+
+
+class _Spread(torch.autograd.Function):
+    """Distinct tokens (T, …) to their places (S, …); of the gradients at its places a token gets the sum, padded ones apart.
+
+    Those are zero: no row looks at its padding, and nothing is taken from it. Autograd would add them up one by one.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: torch.Tensor, layout: Layout) -> torch.Tensor:
+        ctx.layout = layout
+        return x.index_select(0, layout.read)
+
+    @staticmethod
+    def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor, None]:
+        layout = ctx.layout
+        found = grad.index_select(0, layout.first)
+        if len(layout.again):
+            found.index_add_(0, layout.read[layout.again], grad.index_select(0, layout.again))
+        return found, None
+
+
+def _spread(x: torch.Tensor, layout: Layout) -> torch.Tensor:
+    found: torch.Tensor = _Spread.apply(x, layout)  # type: ignore[no-untyped-call]
+    return found
