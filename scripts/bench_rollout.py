@@ -16,7 +16,7 @@ What makes the sides equal:
   rows are, and only tokens up to the stop token count. generate decodes until the longest row of its call is done, as trainers use it.
 - Sampling at temperature 1 from the whole vocabulary. Ours also records each token's log-probability and the entropy, which RL needs.
 - Threads: torch's default of all cores on each side, or --threads (OMP_NUM_THREADS); OMP_WAIT_POLICY is passive unless it is set.
-  vLLM is not bound to cores of its own.
+  vLLM, which takes part in real alone, is given as many and not bound to cores; it compiles the model, as is its default.
 - Not timed: loading, a first round on each side, and reading the prompts into lists. A side that is not asked is stopped.
 
 Peak memory is Linux' high-water mark of resident memory (VmHWM) of a side's processes added up, what Python and its libraries take included.
@@ -61,7 +61,10 @@ SIZES = ((2, 64), (4, 128), (6, 256), (8, 512), (12, 768))
 
 def main() -> None:
     """Measure what is asked for."""
-    options = _parser().parse_args()
+    parser = _parser()
+    options = parser.parse_args()
+    if options.vllm_python and "real" not in options.works:
+        parser.error("--vllm-python has no effect without --works real")
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         if options.sweep:
@@ -71,7 +74,7 @@ def main() -> None:
         for name in options.works:
             work = make_work(name, options, folder)
             sides = [*ours(options.engine, work), _generate(work)]
-            if options.vllm_python:
+            if options.vllm_python and name == "real":
                 vllm = {"module": "peer_vllm", "python": options.vllm_python}
                 sides.append(Contender(name="vLLM", arguments=(work.model, work.dtype), **vllm))
             compare(name, work, sides, options)
