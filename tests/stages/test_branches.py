@@ -69,6 +69,7 @@ def test_branches_go_on_from_prefixes_with_what_is_left_of_the_budget():
     assert [len(request.prompt_ids) for request in engine.requests] == [2 + 4, 2 + 8]
     assert engine.requests[0].prompt_ids == [1, 6, *rollout.completion.token_ids[:4]]
     assert engine.budgets == [12, 8]
+    assert [request.begun for request in engine.requests] == [4, 8]  # a stop string may begin in the prefix
 
 
 def test_branches_have_seeds_of_their_own():
