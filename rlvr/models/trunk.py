@@ -1,37 +1,27 @@
-"""Hidden states of a batch's rows, each distinct token computed once where the model is known to allow it."""
+"""Hidden states of a batch's rows; for the Llama family as transformers defines it, each distinct token is computed once.
 
-import contextlib
-from collections.abc import Iterator
+What is computed is transformers' own forward pass; what differs is which tokens stand beside each other, and what is kept
+for the backward pass.
+"""
+
 from typing import Any
 
 import torch
 import torch.nn.functional as F  # noqa: N812
-from transformers import (
-    LlamaModel,
-    MistralModel,
-    Qwen2Model,
-    Qwen3Model,
-    Qwen3MoeModel,
-)
-from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
+from transformers import LlamaModel, MistralModel, Qwen2Model, Qwen3Model, Qwen3MoeModel
 
+from rlvr.models.fused import gated, normalised, rotated, spread
 from rlvr.types import Layout
 
 PACKED = (LlamaModel, MistralModel, Qwen2Model, Qwen3Model, Qwen3MoeModel)
-"""Trunks in which tokens meet in attention only, through transformers' interface, and positions are what they are told."""
+"""Trunks in which tokens meet in attention only, and a token's position is all that is known of its place."""
 CHANGING_ROPE = ("dynamic", "longrope")
-ATTENTION = "rlvr_blocks"
 
 
 def hidden_before(trunk: torch.nn.Module, layout: Layout) -> torch.Tensor:
     """The hidden state (N, W) of the token before each trained one, from a trunk with all its layers and the last norm."""
     if _packs(trunk, layout):
-        with _attention_by_blocks(trunk):
-            output = trunk(
-                input_ids=layout.ids[None], position_ids=layout.positions[None], use_cache=False, layout=layout
-            )
-        hidden: torch.Tensor = output.last_hidden_state[0]  # (T, W)
-        return hidden[layout.before]
+        return _packed(trunk, layout)
     parts = [trunk(input_ids=ids, use_cache=False).last_hidden_state.flatten(0, 1) for ids in block_ids(layout)]
     return torch.cat(parts)[layout.first[layout.before]]
 
@@ -43,76 +33,48 @@ def block_ids(layout: Layout) -> list[torch.Tensor]:
 
 
 def _packs(trunk: Any, layout: Layout) -> bool:
-    """Whether computing each distinct token once is exact with this trunk, and less work than its rows are."""
+    """Whether a trunk is known to be what ``_packed`` computes, at the lengths that there are."""
     if type(trunk) not in PACKED or trunk.rotary_emb.rope_type in CHANGING_ROPE:
         return False
     window = getattr(trunk.config, "sliding_window", None)
-    if window is not None and window < max(length for _, length in layout.blocks):
-        return False
-    return len(layout.blocks) > 1 or len(layout.ids) < len(layout.read)
+    return window is None or window >= max(length for _, length in layout.blocks)
 
 
-@contextlib.contextmanager
-def _attention_by_blocks(trunk: Any) -> Iterator[None]:
-    """Inside, the trunk's tokens meet as their layout says."""
-    own = trunk.config._attn_implementation
-    trunk.config._attn_implementation = ATTENTION
-    try:
-        yield
-    finally:
-        trunk.config._attn_implementation = own
+def _packed(trunk: Any, layout: Layout) -> torch.Tensor:
+    """What transformers' forward pass of the trunk computes, over its own modules, for each distinct token once."""
+    hidden = trunk.embed_tokens(layout.ids)  # (T, W)
+    cos, sin = (table[0, :, None] for table in trunk.rotary_emb(hidden[None], layout.positions[None]))  # (T, 1, D)
+    for layer in trunk.layers:
+        hidden = hidden + _attention(layer.self_attn, _norm(layer.input_layernorm, hidden), cos, sin, layout)
+        hidden = hidden + _mlp(layer.mlp, _norm(layer.post_attention_layernorm, hidden), trunk.config.hidden_act)
+    return _norm(trunk.norm, hidden[layout.before])
 
 
-def _attention(
-    _module: Any,
-    query: torch.Tensor,
-    key: torch.Tensor,
-    value: torch.Tensor,
-    _mask: None,
-    *,
-    layout: Layout,
-    scaling: float,
-    **_rest: object,
-) -> tuple[torch.Tensor, None]:
-    """Causal attention within every row, as transformers' attention functions are called.
+def _norm(norm: Any, x: torch.Tensor) -> torch.Tensor:
+    return normalised(x, norm.weight, norm.variance_epsilon)
 
-    query (1, heads, T, D), key and value (1, kv heads, T, D). Returns (1, T, heads, D).
-    """
-    sizes = [rows * length for rows, length in layout.blocks]
-    parts = [torch.split(_spread(x[0].transpose(0, 1), layout), sizes) for x in (query, key, value)]
+
+def _mlp(mlp: Any, x: torch.Tensor, activation: str) -> torch.Tensor:
+    if activation == "silu" and hasattr(mlp, "gate_proj"):
+        return mlp.down_proj(gated(mlp.gate_proj(x), mlp.up_proj(x)))  # type: ignore[no-any-return]
+    return mlp(x[None])[0]  # type: ignore[no-any-return]
+
+
+def _attention(attention: Any, x: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor, layout: Layout) -> torch.Tensor:
+    """Causal attention within every row. x: (T, W), normed. Returns (T, W)."""
+    size = attention.head_dim
+    query, key, value = (
+        projection(x).view(len(x), -1, size) for projection in (attention.q_proj, attention.k_proj, attention.v_proj)
+    )  # (T, heads, D), the latter two (T, kv heads, D)
+    if hasattr(attention, "q_norm"):
+        query, key = _norm(attention.q_norm, query), _norm(attention.k_norm, key)
+    heads = [query.shape[1], key.shape[1], key.shape[1]]
+    joined = spread(rotated(query, key, value, cos, sin), layout)  # (S, all heads, D)
     attended = []
-    for (rows, length), q, k, v in zip(layout.blocks, *parts, strict=True):
-        q, k, v = (x.view(rows, length, *x.shape[1:]).transpose(1, 2) for x in (q, k, v))
+    for block, part in zip(layout.blocks, torch.split(joined, [r * n for r, n in layout.blocks]), strict=True):
+        q, k, v = torch.split(part.view(*block, -1, size).transpose(1, 2), heads, dim=1)  # (rows, heads, length, D)
         found = F.scaled_dot_product_attention(
-            q, k, v, is_causal=True, scale=scaling, enable_gqa=q.shape[1] != k.shape[1]
+            q, k, v, is_causal=True, scale=attention.scaling, enable_gqa=heads[0] != heads[1]
         )
-        attended.append(found.transpose(1, 2).flatten(0, 1))  # (rows · length, heads, D)
-    return torch.cat(attended)[None, layout.first], None
-
-
-ALL_ATTENTION_FUNCTIONS.register(ATTENTION, _attention)
-
-
-class _Spread(torch.autograd.Function):
-    """Distinct tokens (T, …) to their places (S, …); of the gradients at its places a token gets the sum, padded ones apart.
-
-    Those are zero: no row looks at its padding, and nothing is taken from it. Autograd would add them up one by one.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, x: torch.Tensor, layout: Layout) -> torch.Tensor:
-        ctx.layout = layout
-        return x.index_select(0, layout.read)
-
-    @staticmethod
-    def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor, None]:
-        layout = ctx.layout
-        found = grad.index_select(0, layout.first)
-        if len(layout.again):
-            found.index_add_(0, layout.read[layout.again], grad.index_select(0, layout.again))
-        return found, None
-
-
-def _spread(x: torch.Tensor, layout: Layout) -> torch.Tensor:
-    found: torch.Tensor = _Spread.apply(x, layout)  # type: ignore[no-untyped-call]
-    return found
+        attended.append(found.transpose(1, 2).reshape(-1, heads[0] * size))
+    return attention.o_proj(torch.cat(attended)[layout.first])  # type: ignore[no-any-return]
