@@ -19,7 +19,7 @@ def logprobs_of(
 ) -> list[list[float]]:
     """Log-probability of every token of the completions under a model, in order.
 
-    temperature: logits are divided by it. budget: padded tokens in one forward pass.
+    temperature: logits are divided by it. budget: tokens of the rows in one forward pass.
     """
     return _by_token(
         lambda part: token_logprobs(model, collate(part, pad_id, model.device), temperature)[0], completions, budget

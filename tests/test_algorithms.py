@@ -2,15 +2,17 @@
 
 import json
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 from conftest import World, call, final_weights, read_metrics
+from transformers import PreTrainedModel
 
 from rlvr.errors import StopRequestedError
 from rlvr.stages.policies import Policies
 from rlvr.stages.rollouts import Rollouts
+from rlvr.types import Completion
 
 STALE = ["algo.staleness=2", "algo.updates_per_batch=2"]
 
@@ -133,6 +135,21 @@ def test_the_distance_to_the_reference_is_nothing_until_the_policy_moves(world: 
     rows = train(world, tmp_path, "algo.kl={coefficient: 0.001}", "train.learning_rate=0.01")
     assert rows[0]["train/kl_ref"] == pytest.approx(0.0, abs=1e-9)
     assert rows[-1]["train/kl_ref"] > 1e-4
+
+
+def test_the_reference_reads_nothing_of_groups_that_are_not_trained(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    logprobs, read = Policies._logprobs, []
+
+    def recorded(self: Policies, model: PreTrainedModel, completions: Sequence[Completion]) -> list[list[float]]:
+        read.append(sum(len(completion.token_ids) for completion in completions))
+        return logprobs(self, model, completions)
+
+    monkeypatch.setattr(Policies, "_logprobs", recorded)
+    rows = train(world, tmp_path, "algo.kl={coefficient: 0.001}")
+    assert read == [row["tokens/train"] for row in rows]
+    assert any(row["rollout/zero_variance_fraction"] > 0 for row in rows)
 
 
 def test_a_reference_that_is_reset_is_near_again(world: World, tmp_path: Path) -> None:

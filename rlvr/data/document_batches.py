@@ -20,7 +20,7 @@ class DocumentBatches:
 
     whole: every token of a document is trained, not the response alone.
     longest: most tokens a document may have; RlvrError names a longer one.
-    budget: padded tokens in one batch.
+    budget: tokens in one batch.
     """
 
     def __init__(

@@ -98,10 +98,10 @@ class _ByChunks(torch.autograd.Function):
     def backward(ctx: Any, grad: torch.Tensor | None, of_entropy: torch.Tensor | None) -> tuple[Any, ...]:
         hidden, weight, bias, targets, entropy, normaliser = ctx.saved_tensors
         narrow = weight.to(ctx.narrow)
-        of_hidden, of_weight = torch.empty_like(hidden), torch.zeros_like(weight)
+        of_hidden = torch.empty_like(hidden)
+        of_weight = torch.zeros_like(weight) if ctx.needs_input_grad[1] else None
         of_bias = None if bias is None else torch.zeros_like(bias)
         for rows in _chunks(hidden, weight):
-            read = hidden[rows].to(ctx.narrow)
             logprobs = _logits(hidden[rows], narrow, bias, ctx.temperature).sub_(normaliser[rows, None])  # (n, V)
             shares = logprobs.exp()
             if of_entropy is None:
@@ -117,7 +117,8 @@ class _ByChunks(torch.autograd.Function):
                 of_bias += of_logits.sum(dim=0)
             of_logits = of_logits.to(ctx.narrow)
             of_hidden[rows] = of_logits @ narrow
-            of_weight += of_logits.mT @ read
+            if of_weight is not None:
+                of_weight += of_logits.mT @ hidden[rows].to(ctx.narrow)
         return of_hidden, of_weight, of_bias, None, None
 
 

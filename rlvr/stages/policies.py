@@ -90,18 +90,13 @@ class Policies:
             return largest_gap(self._logprobs(self._model, some), [completion.logprobs for completion in some])
 
     def measure(self, groups: Sequence[Group]) -> list[Group]:
-        """The groups with what reference, teacher and value model make of them, and with a penalty that belongs into the
-        reward."""
-        groups = list(groups)
+        """The groups with what teacher and value model make of them, and with a penalty that belongs into the reward."""
+        groups, kl = list(groups), self._config.algo.kl
+        if kl is not None and kl.where == "reward":
+            referred = self._with_reference(groups)
+            groups = [[_penalised(each, kl.coefficient, kl.estimator) for each in group] for group in referred]
         rollouts = [rollout for group in groups for rollout in group]
-        completions, kl = [rollout.completion for rollout in rollouts], self._config.algo.kl
-        if kl is not None:
-            assert self._reference is not None
-            with using(self._model, self._reference), self._precision():
-                found = self._logprobs(self._model, completions)
-            rollouts = [replace(each, ref_logprobs=values) for each, values in zip(rollouts, found, strict=True)]
-            if kl.where == "reward":
-                rollouts = [_penalised(each, kl.coefficient, kl.estimator) for each in rollouts]
+        completions = [rollout.completion for rollout in rollouts]
         if self._others.teacher is not None:
             with self._precision():
                 found = self._logprobs(self._others.teacher, completions)
@@ -111,8 +106,19 @@ class Policies:
             with self._precision():
                 found = values_of(self._others.critic, completions, budget=budget, pad_id=self._pad_id)
             rollouts = [replace(each, values=values) for each, values in zip(rollouts, found, strict=True)]
-        measured = iter(rollouts)
-        return [[next(measured) for _ in group] for group in groups]
+        return _regrouped(rollouts, groups)
+
+    def referred(self, groups: Sequence[Group]) -> list[Group]:
+        """The groups that are trained on, with what the reference makes of them; groups that are left out cost nothing."""
+        kl = self._config.algo.kl
+        return list(groups) if kl is None or kl.where == "reward" else self._with_reference(groups)
+
+    def _with_reference(self, groups: Sequence[Group]) -> list[Group]:
+        assert self._reference is not None
+        rollouts = [rollout for group in groups for rollout in group]
+        with using(self._model, self._reference), self._precision():
+            found = self._logprobs(self._model, [rollout.completion for rollout in rollouts])
+        return _regrouped([replace(each, ref_logprobs=v) for each, v in zip(rollouts, found, strict=True)], groups)
 
     def tensors(self) -> dict[str, torch.Tensor]:
         """``history/<steps done>/<parameter>`` and, if it is ever reset, ``reference/<parameter>``."""
@@ -143,6 +149,12 @@ class Policies:
 
     def _precision(self) -> contextlib.AbstractContextManager[object]:
         return precision(self._model.device, self._config.train.dtype)
+
+
+def _regrouped(rollouts: Sequence[Rollout], groups: Sequence[Group]) -> list[Group]:
+    """The rollouts, one after the other, in groups of the sizes of those that are given."""
+    following = iter(rollouts)
+    return [[next(following) for _ in group] for group in groups]
 
 
 def _penalised(rollout: Rollout, coefficient: float, estimator: str) -> Rollout:

@@ -71,6 +71,7 @@ class Rollouts:
         groups = self._estimate(self._policies.measure(self._shaped(sampled.groups)))
         kept = chosen(groups, drop_zero_variance=algo.drop_zero_variance, imitate=algo.advantage == "positive")
         kept, row = self._credited(kept if self._recorded else kept[: rollout.problems_per_step], step)
+        kept = self._policies.referred(kept)
         if step % rollout.save_every == 0 or step in (1, self._config.train.max_steps):
             write_jsonl(self._run.rollouts(step), (to_json(attempt) for group in groups for attempt in group))
         self._lengths = with_new_modes(self._lengths, groups)

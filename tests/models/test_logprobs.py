@@ -1,5 +1,7 @@
 """The log-probability of each trained token."""
 
+from types import MethodType
+
 import pytest
 import torch
 from transformers import (
@@ -105,10 +107,18 @@ FAMILIES = {
 PLAIN_HEADS = [name for name in FAMILIES if name not in ("gemma2", "cohere")]
 
 
+def norm_in_float64(norm, x):
+    """transformers' RMS norms round to float32, by more than what is compared here."""
+    return norm.weight * x * torch.rsqrt(x.square().mean(-1, keepdim=True) + norm.variance_epsilon)
+
+
 def fresh(name):
-    """A model of a family in float64, with weights large enough that caps and scales show."""
+    """A model of a family in float64, norms too, with weights large enough that caps and scales show."""
     torch.manual_seed(0)
     model = AutoModelForCausalLM.from_config(FAMILIES[name], dtype=torch.float64).eval()
+    for part in model.modules():
+        if hasattr(part, "variance_epsilon") and name != "cohere":
+            part.forward = MethodType(norm_in_float64, part)
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.add_(0.3 * torch.randn_like(parameter))
