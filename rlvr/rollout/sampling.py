@@ -9,7 +9,6 @@ import torch
 from rlvr.rollout.engine import Finished
 from rlvr.types import Completion, Request, Sampling, StopReason
 
-
 LEAST = -1e4
 """The least log-probability: its exponential is 0, and times 0 it is no NaN as minus infinity would be."""
 

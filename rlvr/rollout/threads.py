@@ -30,9 +30,16 @@ def workers_for(rows: int, *, parameter_bytes: int, device: torch.device) -> int
 
 
 def deal(requests: Sequence[Request], parts: int) -> list[list[int]]:
-    """The indices of requests, of like total prompt length in each part; the same for the same requests."""
+    """The indices of requests, of like total prompt length in each part; the same for the same requests.
+
+    They are dealt to and fro, 0 1 1 0 0 1 …: a part would else get all of those that are special at every other place.
+    """
     order = sorted(range(len(requests)), key=lambda index: len(requests[index].prompt_ids))
-    return [order[part::parts] for part in range(parts)]
+    dealt: list[list[int]] = [[] for _ in range(parts)]
+    for place, index in enumerate(order):
+        turn, part = divmod(place, parts)
+        dealt[part if turn % 2 == 0 else parts - 1 - part].append(index)
+    return dealt
 
 
 def side_by_side(works: Sequence[Work], finished: Finished) -> None:
