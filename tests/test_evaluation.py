@@ -182,7 +182,7 @@ class Constant:
     def __init__(self, shares):
         self.shares = shares
 
-    def __call__(self, *, input_ids, attention_mask, use_cache, logits_to_keep):
+    def __call__(self, *, input_ids, use_cache, logits_to_keep):
         logits = torch.full((len(CODEC.tokenizer),), -30.0)
         for token, share in self.shares.items():
             logits[CODEC.tokenizer.convert_tokens_to_ids(token)] = math.log(share)

@@ -20,9 +20,19 @@ class KeyValueCache:
     def __init__(self, config: PretrainedConfig, slots: int, positions: int, dtype: torch.dtype, device: torch.device):
         shape = shape_in(config)
         store = _zeros((2, shape.layers, slots, positions, shape.heads, shape.size), dtype, device)
-        self._flat = store.view(2, shape.layers, slots * positions, shape.heads * shape.size)
+        self._hold(store)
+
+    def _hold(self, store: torch.Tensor) -> None:
+        """store: (2, layers, S, P, kv heads, head size)."""
+        self._flat = store.view(*store.shape[:2], -1, store.shape[4] * store.shape[5])  # a copy would be an error
         self._store = store.transpose(3, 4)
         self.keys, self.values = self._store[0], self._store[1]
+
+    def part(self, slots: range) -> "KeyValueCache":
+        """A cache of some of the slots, in the same memory."""
+        part = KeyValueCache.__new__(KeyValueCache)
+        part._hold(self._store[:, :, slots.start : slots.stop].transpose(3, 4))
+        return part
 
     def places(self, positions: torch.Tensor) -> torch.Tensor:
         """Where to write one position of each of the first slots. positions: (B,). Returns (B,)."""

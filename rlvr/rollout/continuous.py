@@ -1,6 +1,7 @@
 """Continuous batching: rows of different requests and ages decoded together, a finished row's place given to the next."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import groupby
 from typing import NamedTuple
 
@@ -14,7 +15,7 @@ from rlvr.rollout.sampling import Sampler, Written
 from rlvr.runtime import signals
 from rlvr.types import Completion, Request, Sampling
 
-PREFILL_TOKENS = 2048
+PREFILL_TOKENS = 1024
 """Prompt tokens, padding included, that are read in one forward pass: bounds its memory."""
 REFILL_SHARE = 0.125
 """Rows are admitted once this share of all places is free: reading a prompt alone costs nearly what many cost together."""
@@ -27,6 +28,17 @@ class _Row(NamedTuple):
     number: int
 
 
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """What all batches of one call to generate share. Sampler and written have a row for each seat."""
+
+    requests: Sequence[Request]
+    sampling: Sampling
+    sampler: Sampler
+    written: Written
+    device: torch.device
+
+
 class ContinuousBatch:
     """Rows being written, and those that wait.
 
@@ -34,45 +46,49 @@ class ContinuousBatch:
     slots are moved: its row in the sampler and in what was written.
     """
 
-    def __init__(
-        self,
-        decoder: LlamaDecoder,
-        cache: KeyValueCache,
-        slots: int,
-        requests: Sequence[Request],
-        sampling: Sampling,
-        stop_ids: list[int],
-        device: torch.device,
-    ) -> None:
-        self._decoder, self._cache, self._slots = decoder, cache, slots
-        self._requests, self._sampling, self._device = requests, sampling, device
-        self._sampler = Sampler([None] * slots, sampling, stop_ids, device)
-        self._written = Written(slots, sampling, stop_ids, device)
-        order = sorted(range(len(requests)), key=lambda index: len(requests[index].prompt_ids))
+    def __init__(self, decoder: LlamaDecoder, cache: KeyValueCache, job: Job, seats: range, part: Sequence[int]) -> None:
+        """cache: its own, with a slot for each of its seats. part: which of the job's requests it completes, in this order."""
+        self._decoder, self._cache, self._seats_given = decoder, cache, seats
+        self._requests, self._sampling, self._device = job.requests, job.sampling, job.device
+        self._sampler, self._written = job.sampler, job.written
         # The next row is the last: a list gives up its end for nothing.
-        self._queue = [_Row(index, number) for index in order for number in range(len(requests[index].seeds))][::-1]
+        self._queue = [_Row(index, number) for index in part for number in range(len(job.requests[index].seeds))][::-1]
         self._open: tuple[int, torch.Tensor, torch.Tensor] | None = None  # a request with rows admitted and waiting
-        self._free_seats = list(range(slots))
+        self._free_seats = list(seats)
         self._seated: dict[int, _Row] = {}
-        self._done: dict[int, dict[int, Completion]] = {index: {} for index in range(len(requests))}
-        none = torch.zeros(0, dtype=torch.int64, device=device)
+        self._done: dict[int, dict[int, Completion]] = {index: {} for index in part}
+        none = torch.zeros(0, dtype=torch.int64, device=job.device)
         # Of each live row, by slot: its seat, its last token, that token's position, and how many it has written.
         self._seats, self._tokens, self._positions, self._counts = none, none, none, none
 
-    def run(self, finished: Finished) -> None:
-        """Write all rows. finished: see Engine.generate."""
-        for index, request in enumerate(self._requests):
-            if not request.seeds:
+    def run(self, finished: Finished, leave: int = 0) -> None:
+        """Write all rows, or until none waits and at most ``leave`` are being written. finished: see Engine.generate."""
+        slots = len(self._seats_given)
+        for index in self._done:
+            if not self._requests[index].seeds:
                 finished(index, [])
-        while self._queue or len(self._seats):
+        while self._queue or len(self._seats) > leave:
             signals.check()
-            free = self._slots - len(self._seats)
-            if self._queue and (free >= REFILL_SHARE * self._slots or len(self._queue) <= free):
+            free = slots - len(self._seats)
+            if self._queue and (free >= REFILL_SHARE * slots or len(self._queue) <= free):
                 logits = self._admit(free)
             else:
                 logits = self._decoder.step(self._tokens, self._positions, self._cache)
             self._draw(logits)
             self._retire(finished)
+
+    def take(self, other: "ContinuousBatch") -> None:
+        """Go on with the rows that another batch has left, whose cache is the part of this one's at its seats."""
+        count, held = len(other._seats), len(self._seats)
+        if count:
+            slots = torch.arange(count, device=self._device)
+            self._cache.move(slots + other._seats_given.start, slots + held, int(other._positions.max()) + 1)
+        self._seats = torch.cat([self._seats, other._seats])
+        self._tokens = torch.cat([self._tokens, other._tokens])
+        self._positions = torch.cat([self._positions, other._positions])
+        self._counts = torch.cat([self._counts, other._counts])
+        self._seated |= other._seated
+        self._done |= {index: done for index, done in other._done.items() if self._requests[index].seeds}
 
     def _draw(self, logits: torch.Tensor) -> None:
         """One more token for the last rows, as many as there are logits (n, V)."""

@@ -7,12 +7,12 @@ import torch
 from transformers import PreTrainedModel
 
 from rlvr.rollout.cache import KeyValueCache, cache_dtype, rows_that_fit
-from rlvr.rollout.continuous import ContinuousBatch
+from rlvr.rollout.continuous import ContinuousBatch, Job
 from rlvr.rollout.engine import Finished
 from rlvr.rollout.forward import ForwardDecoder
 from rlvr.rollout.llama import LlamaDecoder, obstacle
-from rlvr.rollout.sampling import decode_in_parts
-from rlvr.rollout.threads import deal, side_by_side, workers_for
+from rlvr.rollout.sampling import Sampler, Written, decode_in_parts
+from rlvr.rollout.threads import ROWS_EACH, deal, side_by_side, workers_for
 from rlvr.runtime.progress import console
 from rlvr.types import Request, Sampling
 
@@ -40,29 +40,44 @@ class NativeEngine:
         model = self._model
         longest = max(len(request.prompt_ids) for request in requests) + sampling.max_new_tokens
         rows = rows_that_fit(model, longest, batch_size=self._batch_size, cache_gib=self._cache_gib)
+        seeds = sum(len(request.seeds) for request in requests)
         reason = obstacle(model, longest)
         if reason is not None:
             _say_why_not(reason)
             forward = ForwardDecoder(model, stop_ids=self._stop_ids, pad_id=self._pad_id)
             decode_in_parts(requests, rows, lambda part: forward.decode(part, sampling), finished)
             return
-        dtype = cache_dtype(model)
-        decoder = LlamaDecoder(model, longest, dtype)
+        self._decode(requests, sampling, finished, slots=max(1, min(rows, seeds)), positions=longest)
+
+    def _decode(
+        self, requests: Sequence[Request], sampling: Sampling, finished: Finished, *, slots: int, positions: int
+    ) -> None:
+        """By our own decoder, slots rows at once: on several threads while there are rows enough for each."""
+        model, dtype = self._model, cache_dtype(self._model)
+        decoder = LlamaDecoder(model, positions, dtype)
+        whole = KeyValueCache(model.config, slots, positions, dtype, model.device)
+        job = Job(
+            requests=requests,
+            sampling=sampling,
+            sampler=Sampler([None] * slots, sampling, self._stop_ids, model.device),
+            written=Written(slots, sampling, self._stop_ids, model.device),
+            device=model.device,
+        )
         size = sum(parameter.numel() for parameter in model.parameters()) * dtype.itemsize
-        most = min(rows, sum(len(request.seeds) for request in requests))
-        parts = deal(requests, min(len(requests), workers_for(most, parameter_bytes=size, device=model.device)))
-
-        def decode(part: list[int], told: Finished) -> None:
-            own = [requests[index] for index in part]
-            slots = max(1, min(rows // len(parts), sum(len(request.seeds) for request in own)))
-            store = KeyValueCache(model.config, slots, longest, dtype, model.device)
-            batch = ContinuousBatch(decoder, store, slots, own, sampling, self._stop_ids, model.device)
-            batch.run(lambda index, completions: told(part[index], completions))
-
-        if len(parts) == 1:
-            decode(parts[0], finished)
-        else:
-            side_by_side([partial(decode, part) for part in parts], finished)
+        workers = min(len(requests), workers_for(slots, parameter_bytes=size, device=model.device))
+        parts = deal(requests, workers)
+        if workers == 1:
+            ContinuousBatch(decoder, whole, job, range(slots), parts[0]).run(finished)
+            return
+        seats = [range(slots * part // workers, slots * (part + 1) // workers) for part in range(workers)]
+        batches = [
+            ContinuousBatch(decoder, whole.part(own), job, own, part) for own, part in zip(seats, parts, strict=True)
+        ]
+        side_by_side([partial(batch.run, leave=ROWS_EACH) for batch in batches], finished)
+        rest = ContinuousBatch(decoder, whole, job, range(slots), [])
+        for batch in batches:
+            rest.take(batch)
+        rest.run(finished)
 
 
 @cache

@@ -16,8 +16,8 @@ Work = Callable[[Finished], None]
 
 MAX_WORKERS = 4
 """Python itself runs in one thread at a time, so more would wait for each other."""
-ROWS_EACH = 8
-"""Fewer rows than this a thread are not worth a thread."""
+ROWS_EACH = 32
+"""So few rows a thread are not worth a thread: threads that run many small products mostly wait for each other in Python."""
 CACHED_BYTES = 32 * 2**20
 """Weights of more than this are read from memory at each token, which two threads would do twice."""
 
