@@ -46,7 +46,9 @@ class ContinuousBatch:
     slots are moved: its row in the sampler and in what was written.
     """
 
-    def __init__(self, decoder: LlamaDecoder, cache: KeyValueCache, job: Job, seats: range, part: Sequence[int]) -> None:
+    def __init__(
+        self, decoder: LlamaDecoder, cache: KeyValueCache, job: Job, seats: range, part: Sequence[int]
+    ) -> None:
         """cache: its own, with a slot for each of its seats. part: which of the job's requests it completes, in this order."""
         self._decoder, self._cache, self._seats_given = decoder, cache, seats
         self._requests, self._sampling, self._device = job.requests, job.sampling, job.device

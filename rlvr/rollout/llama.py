@@ -71,7 +71,7 @@ class _Norm(NamedTuple):
     def __call__(self, x: torch.Tensor) -> torch.Tensor:
         if x.dtype == torch.float32:
             return F.rms_norm(x, x.shape[-1:], None, self.eps).mul_(self.weight)
-        return self.weight * F.rms_norm(x.float(), x.shape[-1:], None, self.eps).to(x.dtype)
+        return self.weight * F.rms_norm(x, x.shape[-1:], None, self.eps)
 
 
 def _packs(weight: torch.Tensor) -> bool:

@@ -73,11 +73,12 @@ class NativeEngine:
         batches = [
             ContinuousBatch(decoder, whole.part(own), job, own, part) for own, part in zip(seats, parts, strict=True)
         ]
-        side_by_side([partial(batch.run, leave=ROWS_EACH) for batch in batches], finished)
+        openmp = max(1, torch.get_num_threads() // workers)
+        side_by_side([partial(batch.run, leave=ROWS_EACH - 1) for batch in batches], finished, openmp=openmp)
         rest = ContinuousBatch(decoder, whole, job, range(slots), [])
         for batch in batches:
             rest.take(batch)
-        rest.run(finished)
+        side_by_side([rest.run], finished, openmp=openmp)
 
 
 @cache

@@ -1,6 +1,7 @@
 """Decoding on several threads: small products are done faster side by side than each shared among all processors."""
 
 import contextlib
+import os
 import queue
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -16,15 +17,17 @@ Work = Callable[[Finished], None]
 
 MAX_WORKERS = 4
 """Python itself runs in one thread at a time, so more would wait for each other."""
-ROWS_EACH = 32
-"""So few rows a thread are not worth a thread: threads that run many small products mostly wait for each other in Python."""
+ROWS_EACH = 16
+"""Fewer rows than this a thread are not worth a thread: threads that run many small products mostly wait for each other in Python."""
 CACHED_BYTES = 32 * 2**20
 """Weights of more than this are read from memory at each token, which two threads would do twice."""
 
 
 def workers_for(rows: int, *, parameter_bytes: int, device: torch.device) -> int:
-    """On how many threads to decode so many rows: several only on a CPU, and if each has the weights in its cache."""
-    if device.type != "cpu" or parameter_bytes > CACHED_BYTES:
+    """On how many threads to decode so many rows: several only on a CPU, and if each has the weights in its cache or OpenMP's
+    own threads would have to be woken for each product."""
+    wakes = os.environ.get("OMP_WAIT_POLICY", "").lower() == "passive"
+    if device.type != "cpu" or (parameter_bytes > CACHED_BYTES and not wakes):
         return 1
     return max(1, min(MAX_WORKERS, torch.get_num_threads(), rows // ROWS_EACH))
 
@@ -42,16 +45,14 @@ def deal(requests: Sequence[Request], parts: int) -> list[list[int]]:
     return dealt
 
 
-def side_by_side(works: Sequence[Work], finished: Finished) -> None:
-    """Do every work on a thread of its own, with an equal share of the processors; ``finished`` is told on the caller's.
+def side_by_side(works: Sequence[Work], finished: Finished, *, openmp: int) -> None:
+    """Do every work on a thread of its own, with so many of OpenMP's threads; ``finished`` is told on the caller's.
 
     What a work raises is raised here, once all threads have stopped.
     """
     told: queue.SimpleQueue[tuple[int, Sequence[Completion]] | None] = queue.SimpleQueue()
     stopped = threading.Event()
-    threads = torch.get_num_threads()
-    share = max(1, threads // len(works))
-    context = _context()
+    threads, context = torch.get_num_threads(), _context()
 
     def tell(index: int, completions: Sequence[Completion]) -> None:
         if stopped.is_set():
@@ -60,7 +61,7 @@ def side_by_side(works: Sequence[Work], finished: Finished) -> None:
 
     def do(work: Work) -> None:
         try:
-            torch.set_num_threads(share)
+            torch.set_num_threads(openmp)
             with context(), contextlib.suppress(_StoppedError):
                 work(tell)
         except BaseException:

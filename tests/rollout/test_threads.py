@@ -19,12 +19,15 @@ def two_threads():
     torch.set_num_threads(before)
 
 
-def test_small_models_get_a_thread_for_each_processor_if_there_are_rows_enough():
+def test_small_models_get_a_thread_for_each_processor_if_there_are_rows_enough(monkeypatch):
+    monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
     assert workers_for(2 * ROWS_EACH, parameter_bytes=1000, device=CPU) == 2
     assert workers_for(2 * ROWS_EACH - 1, parameter_bytes=1000, device=CPU) == 1
     assert workers_for(1, parameter_bytes=1000, device=CPU) == 1
     assert workers_for(1000, parameter_bytes=CACHED_BYTES + 1, device=CPU) == 1
     assert workers_for(1000, parameter_bytes=1000, device=torch.device("cuda")) == 1
+    monkeypatch.setenv("OMP_WAIT_POLICY", "passive")
+    assert workers_for(1000, parameter_bytes=CACHED_BYTES + 1, device=CPU) == 2
 
 
 def test_every_request_is_dealt_once_and_long_prompts_to_all():
@@ -42,8 +45,8 @@ def test_threads_compute_in_the_callers_modes_with_a_share_of_the_processors():
 
     told = []
     with torch.inference_mode(), torch.autocast("cpu", dtype=torch.bfloat16):
-        side_by_side([work, work], lambda index, _completions: told.append(index))
-    side_by_side([work, work], lambda index, _completions: told.append(index))
+        side_by_side([work, work], lambda index, _completions: told.append(index), openmp=1)
+    side_by_side([work, work], lambda index, _completions: told.append(index), openmp=1)
     assert seen == [(1, True, True)] * 2 + [(1, False, False)] * 2
     assert sorted(told) == [1, 2, 3, 4]
 
@@ -60,7 +63,7 @@ def test_what_a_thread_raises_is_raised_to_the_caller_and_stops_the_others():
         raise StopRequestedError(15)
 
     with pytest.raises(StopRequestedError):
-        side_by_side([endless, broken], lambda index, _completions: told.append(index))
+        side_by_side([endless, broken], lambda index, _completions: told.append(index), openmp=1)
     assert 1 in told
 
 
@@ -73,4 +76,4 @@ def test_what_the_caller_raises_stops_the_threads():
         raise ValueError("no")
 
     with pytest.raises(ValueError, match="no"):
-        side_by_side([endless, endless], refuse)
+        side_by_side([endless, endless], refuse, openmp=1)
