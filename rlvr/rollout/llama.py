@@ -76,7 +76,7 @@ class _Norm(NamedTuple):
 
 def _packs(weight: torch.Tensor) -> bool:
     """Whether a layout of its own makes products with a weight faster: bfloat16 on processors that multiply it."""
-    if weight.dtype != torch.bfloat16 or weight.device.type != "cpu" or not torch.backends.mkldnn.is_available():
+    if weight.dtype != torch.bfloat16 or weight.device.type != "cpu" or not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
         return False
     return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
