@@ -40,7 +40,7 @@ class TrainConfig(Strict):
     """After the warm-up; all but constant end at a tenth, wsd by falling in the last fifth of the steps."""
     warmup_steps: NonNegativeInt = 0
     max_grad_norm: PositiveFloat = 1.0
-    micro_batch_tokens: PositiveInt = 8192
+    micro_batch_tokens: PositiveInt = 6144
     """Tokens of the rows in one forward pass: bounds memory, cannot change the gradient."""
     dtype: Literal["float32", "bfloat16"] = "float32"
     """Arithmetic of forward and backward passes, sampling included; master weights stay float32."""

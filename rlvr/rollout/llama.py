@@ -3,6 +3,8 @@
 What is computed is transformers' own forward pass; what is left out is its Python, its masks and its growing cache.
 """
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import torch
@@ -14,6 +16,7 @@ from transformers import (
     Qwen2ForCausalLM,
     Qwen3ForCausalLM,
 )
+from transformers.activations import ACT2FN
 
 from rlvr.rollout.cache import KeyValueCache
 
@@ -93,7 +96,7 @@ class _Layer(NamedTuple):
     gate: AnyLinear
     up: AnyLinear
     down: AnyLinear
-    activation: torch.nn.Module
+    activation: Callable[[torch.Tensor], torch.Tensor]
 
 
 class LlamaDecoder:
@@ -148,7 +151,7 @@ class LlamaDecoder:
             gate=self._linear(mlp.gate_proj),
             up=self._linear(mlp.up_proj),
             down=self._linear(mlp.down_proj),
-            activation=mlp.act_fn,
+            activation=partial(F.silu, inplace=True) if type(mlp.act_fn) is type(ACT2FN["silu"]) else mlp.act_fn,
         )
 
     def prefill(

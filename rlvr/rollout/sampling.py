@@ -65,9 +65,8 @@ class Sampler:
         shares, allowed = logprobs.exp(), logprobs
         if self._sampling.min_new_tokens > 0:
             early = torch.as_tensor(position, device=logits.device) < self._sampling.min_new_tokens  # () or (B,)
-            ruled_out = torch.zeros(logits.shape[-1], dtype=torch.bool, device=logits.device)
-            ruled_out[self._stop] = True
-            allowed = logprobs.masked_fill(early[..., None] & ruled_out, -torch.inf)
+            allowed = logprobs.clone()
+            allowed[:, self._stop] = allowed[:, self._stop].masked_fill(early[..., None], -torch.inf)
         if temperature == 0:
             tokens = allowed.argmax(dim=-1)
         else:
