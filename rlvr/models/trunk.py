@@ -20,6 +20,7 @@ from rlvr.types import Layout
 PACKED = (LlamaModel, MistralModel, Qwen2Model, Qwen3Model, Qwen3MoeModel)
 """Trunks in which tokens meet in attention only, through transformers' interface, and positions are what they are told."""
 CHANGING_ROPE = ("dynamic", "longrope")
+"""Rotary embeddings that depend on how long a row is."""
 ATTENTION = "rlvr_blocks"
 
 

@@ -18,10 +18,10 @@ from transformers import (
 )
 from transformers.activations import ACT2FN
 
+from rlvr.models.trunk import CHANGING_ROPE
 from rlvr.rollout.cache import KeyValueCache
 
 FAMILY = (LlamaForCausalLM, MistralForCausalLM, Qwen2ForCausalLM, Qwen3ForCausalLM)
-CHANGING_ROPE = ("dynamic", "longrope")
 
 
 def obstacle(model: PreTrainedModel, positions: int) -> str | None:

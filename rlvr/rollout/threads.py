@@ -1,15 +1,15 @@
 """Decoding on several threads: small products are done faster side by side than each shared among all processors."""
 
 import contextlib
-import os
 import queue
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import torch
 
 from rlvr.rollout.engine import Finished
+from rlvr.runtime.device import openmp_sleeps
 from rlvr.types import Completion, Request
 
 Work = Callable[[Finished], None]
@@ -26,8 +26,7 @@ CACHED_BYTES = 32 * 2**20
 def workers_for(rows: int, *, parameter_bytes: int, device: torch.device) -> int:
     """On how many threads to decode so many rows: several only on a CPU, and if each has the weights in its cache or OpenMP's
     own threads would have to be woken for each product."""
-    wakes = os.environ.get("OMP_WAIT_POLICY", "").lower() == "passive"
-    if device.type != "cpu" or (parameter_bytes > CACHED_BYTES and not wakes):
+    if device.type != "cpu" or (parameter_bytes > CACHED_BYTES and not openmp_sleeps()):
         return 1
     return max(1, min(MAX_WORKERS, torch.get_num_threads(), rows // ROWS_EACH))
 
@@ -60,19 +59,20 @@ def side_by_side(works: Sequence[Work], finished: Finished, *, openmp: int) -> N
         told.put((index, completions))
 
     def do(work: Work) -> None:
-        try:
-            torch.set_num_threads(openmp)
-            with context(), contextlib.suppress(_StoppedError):
-                work(tell)
-        except BaseException:
+        torch.set_num_threads(openmp)
+        with context(), contextlib.suppress(_StoppedError):
+            work(tell)
+
+    def ended(future: Future[None]) -> None:
+        if future.exception() is not None:
             stopped.set()
-            raise
-        finally:
-            told.put(None)
+        told.put(None)
 
     try:
         with ThreadPoolExecutor(len(works)) as pool:
             futures = [pool.submit(do, work) for work in works]
+            for future in futures:
+                future.add_done_callback(ended)
             try:
                 for _ in works:
                     while (item := told.get()) is not None:

@@ -1,6 +1,7 @@
 """Where the arithmetic runs, in which precision, and on how many threads."""
 
 import contextlib
+import os
 from typing import Literal
 
 import torch
@@ -32,6 +33,14 @@ def precision(device: torch.device, dtype: Literal["float32", "bfloat16"]) -> co
     return torch.autocast(device.type, dtype=torch.bfloat16)
 
 
+def openmp_sleeps() -> bool:
+    """Whether OpenMP's threads sleep between two products, as the environment asks of them, instead of spinning.
+
+    On a CPU it decides how rows are shared among threads (``rollout.threads``), and so the rounding of what is sampled.
+    """
+    return os.environ.get("OMP_WAIT_POLICY", "").lower() == "passive"
+
+
 def start(config: StageConfig, run: RunDirectory, graders: dict[str, str]) -> torch.device:
     """The device of a stage; records the environment, and says so if a resumed run's has changed.
 
@@ -39,7 +48,12 @@ def start(config: StageConfig, run: RunDirectory, graders: dict[str, str]) -> to
     """
     device = choose_device(config.device, config.threads)
     changed = record_environment(
-        run, seed=config.seed, device=str(device), threads=torch.get_num_threads(), graders=graders
+        run,
+        seed=config.seed,
+        device=str(device),
+        threads=torch.get_num_threads(),
+        openmp_sleeps=openmp_sleeps(),
+        graders=graders,
     )
     if changed:
         console().print(

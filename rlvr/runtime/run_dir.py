@@ -177,11 +177,11 @@ def _read_config(file: Path) -> dict[str, Any]:
 
 
 def record_environment(
-    run: RunDirectory, *, seed: int, device: str, threads: int, graders: dict[str, str]
+    run: RunDirectory, *, seed: int, device: str, threads: int, openmp_sleeps: bool, graders: dict[str, str]
 ) -> list[str]:
     """Write environment.json: what a result depends on beside the configuration, and no environment variables.
 
-    graders: what verdicts depend on beside this package. On a resumed run the file stays, and what differs from it is returned: there, exactness is lost.
+    openmp_sleeps: see ``runtime.device``. graders: what verdicts depend on beside this package. On a resumed run the file stays, and what differs from it is returned: there, exactness is lost.
     """
     now = {
         "versions": {name: metadata.version(name) for name in PACKAGES},
@@ -189,6 +189,7 @@ def record_environment(
         "platform": platform.platform(),
         "device": device,
         "threads": threads,
+        "openmp_sleeps": openmp_sleeps,
         "seed": seed,
         "graders": graders,
     }

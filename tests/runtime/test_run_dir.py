@@ -168,16 +168,18 @@ def test_rollouts_of_a_step_have_their_file(tmp_path: Path) -> None:
 
 def test_the_environment_is_written_once_and_changes_are_named(tmp_path: Path) -> None:
     with open_run(tmp_path / "run", config(), {}, fresh=False) as run:
-        assert record_environment(run, seed=0, device="cpu", threads=2, graders={}) == []
+        assert record_environment(run, seed=0, device="cpu", threads=2, openmp_sleeps=False, graders={}) == []
         first = (run.path / "environment.json").read_text()
-        assert record_environment(run, seed=0, device="cpu", threads=2, graders={}) == []
-        assert record_environment(run, seed=0, device="cpu", threads=4, graders={}) == ["threads: 2 -> 4"]
+        assert record_environment(run, seed=0, device="cpu", threads=2, openmp_sleeps=False, graders={}) == []
+        assert record_environment(run, seed=0, device="cpu", threads=4, openmp_sleeps=False, graders={}) == [
+            "threads: 2 -> 4"
+        ]
         assert (run.path / "environment.json").read_text() == first
 
 
 def test_the_environment_says_what_ran(tmp_path: Path) -> None:
     with open_run(tmp_path / "run", config(), {}, fresh=False) as run:
-        record_environment(run, seed=3, device="cpu", threads=2, graders={})
+        record_environment(run, seed=3, device="cpu", threads=2, openmp_sleeps=False, graders={})
     found = json.loads((tmp_path / "run" / "environment.json").read_text())
     assert {"versions", "python", "platform", "git_revision", "command", "started"} < set(found)
     assert (found["seed"], found["device"], found["threads"]) == (3, "cpu", 2)
@@ -186,5 +188,5 @@ def test_the_environment_says_what_ran(tmp_path: Path) -> None:
 def test_the_environment_holds_no_environment_variables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MY_TOKEN", "a-very-secret-value")
     with open_run(tmp_path / "run", config(), {}, fresh=False) as run:
-        record_environment(run, seed=0, device="cpu", threads=2, graders={})
+        record_environment(run, seed=0, device="cpu", threads=2, openmp_sleeps=False, graders={})
     assert "a-very-secret-value" not in (tmp_path / "run" / "environment.json").read_text()
