@@ -10,7 +10,7 @@ from typing import Any, Union, get_args, get_origin
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from rlvr.config import STAGES, StageConfig, stage_of
+from rlvr.config import PRESET_SOURCES, STAGES, RlConfig, StageConfig, stage_of
 from rlvr.errors import RlvrError, did_you_mean
 
 MAX_BYTES = 1_000_000
@@ -54,8 +54,14 @@ def load(path: Path, settings: list[str], stage: str | None = None) -> tuple[str
 
 
 def dump(config: StageConfig) -> str:
-    """The fully resolved configuration as YAML that loads again. Keys without a value (None) are left out."""
-    return yaml.safe_dump(config.model_dump(exclude_none=True), sort_keys=False, allow_unicode=True)
+    """The fully resolved configuration as YAML that loads again. Keys without a value (None) are left out.
+
+    A preset stands below its paper and equation.
+    """
+    text = yaml.safe_dump(config.model_dump(exclude_none=True), sort_keys=False, allow_unicode=True)
+    if not isinstance(config, RlConfig):
+        return text
+    return text.replace("\nalgo:\n  preset:", f"\nalgo:\n  # {PRESET_SOURCES[config.algo.preset]}\n  preset:", 1)
 
 
 def differences(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> list[str]:

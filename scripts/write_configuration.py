@@ -2,7 +2,6 @@
 
 import ast
 import inspect
-import re
 import sys
 import types
 from pathlib import Path
@@ -37,26 +36,12 @@ def page() -> str:
             *config.STAGES.values(),
         ):
             parts.append(f"### {model.__name__}\n\n{inspect.cleandoc(model.__doc__ or '')}\n\n{table(model, notes)}")
-    sources = preset_sources()
     presets = "\n".join(
-        f"| `{name}` | {sources[name]} | {', '.join(f'`{key}: {value}`' for key, value in fields.items())} |"
+        f"| `{name}` | {config.PRESET_SOURCES[name]} | {', '.join(f'`{key}: {value}`' for key, value in fields.items())} |"
         for name, fields in config.PRESETS.items()
     )
     parts.append(f"### Presets\n\n| preset | | fields |\n|---|---|---|\n{presets}\n")
     return "\n".join(parts)
-
-
-def preset_sources() -> dict[str, str]:
-    """What the comment above each preset says: its paper and equation."""
-    text = Path(config.__file__).with_name("algorithm.py").read_text(encoding="utf-8")
-    found, comment = {}, []
-    for line in text[text.index("PRESETS: dict") :].splitlines():
-        words = line.strip()
-        if words.startswith("#"):
-            comment.append(words.removeprefix("#").strip())
-        elif name := re.match(r'    "([^"]+)": \{', line):
-            found[name[1]], comment = " ".join(comment), []
-    return found
 
 
 def table(model: type[BaseModel], notes: dict[tuple[str, str], str]) -> str:

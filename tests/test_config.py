@@ -3,9 +3,11 @@
 from pathlib import Path
 
 import pytest
+import yaml
 from pydantic import ValidationError
 
 from rlvr.config import (
+    PRESET_SOURCES,
     PRESETS,
     AlgoConfig,
     DataConfig,
@@ -581,3 +583,13 @@ def test_one_rollout_a_group_is_enough_to_imitate(tmp_path: Path) -> None:
 def test_a_configuration_is_frozen() -> None:
     with pytest.raises(ValidationError, match="frozen"):
         TokenizerConfig().kind = "bpe"
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_a_preset_is_written_below_its_paper_and_loads_again(tmp_path: Path, preset: str) -> None:
+    (tmp_path / "rl.yaml").write_text(RL)
+    settings = ["algo.teacher=runs/y"] if preset == "opd" else []
+    _, config = load(tmp_path / "rl.yaml", [f"algo.preset={preset}", *settings])
+    text = dump(config)
+    assert f"\nalgo:\n  # {PRESET_SOURCES[preset]}\n  preset: {preset}\n" in text
+    assert yaml.safe_load(text) == config.model_dump(exclude_none=True)

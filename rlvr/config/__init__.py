@@ -6,6 +6,7 @@ A key that could have no effect is refused where it is set (``experts`` for a de
 from rlvr.config.algorithm import (
     BEYOND_REWARDS,
     GROUP_RELATIVE,
+    PRESET_SOURCES,
     PRESETS,
     AlgoConfig,
     BranchesConfig,
@@ -64,6 +65,7 @@ __all__ = [
     "BEYOND_REWARDS",
     "GROUP_RELATIVE",
     "PRESETS",
+    "PRESET_SOURCES",
     "STAGES",
     "AlgoConfig",
     "AnswerConfig",

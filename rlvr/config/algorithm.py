@@ -257,49 +257,73 @@ def _off_policy(fields: dict[str, Any]) -> bool:
 
 
 PRESETS: dict[str, dict[str, Any]] = {
-    # Williams 1992, theorem 1, with the group's mean as baseline (Dr. GRPO, arXiv:2503.20783, section 3.2).
     "reinforce": {"advantage": "group_mean", "loss": "policy_gradient", "aggregation": "token"},
-    # RLOO: the baseline is the mean of the other rollouts, arXiv:2402.14740, section 2.2; Kool et al. 2019.
     "rloo": {"advantage": "leave_one_out", "loss": "policy_gradient", "aggregation": "token"},
-    # GRPO: arXiv:2402.03300, equation 3, one update a batch as there. Its KL of 0.04 is left out, as most have since.
     "grpo": {
         "advantage": "group_standardised", "loss": "clipped", "clip_low": 0.2, "clip_high": 0.2, "aggregation": "sequence",
     },
-    # Dr. GRPO: no deviation, no length in the divisor, arXiv:2503.20783, section 3.2.
     "dr_grpo": {
         "advantage": "group_mean", "loss": "clipped", "clip_low": 0.2, "clip_high": 0.2, "aggregation": "constant",
     },
-    # DAPO: clip-higher, a mean over tokens (arXiv:2503.14476, equation 8), groups sampled until enough differ (equation 11), and
-    # a soft penalty in the last fifth of the length (equation 13).
     "dapo": {
         "advantage": "group_standardised", "loss": "clipped", "clip_low": 0.2, "clip_high": 0.28, "aggregation": "token",
         "updates_per_batch": 4, "parts": 4, "max_refills": 9, "overlong_buffer": 0.2,
     },
-    # GSPO: one ratio a sequence, its length's root, arXiv:2507.18071, equations 5 to 7; the clips and 4 parts of section 5.1.
     "gspo": {
         "advantage": "group_standardised", "loss": "clipped", "ratio": "geometric", "clip_low": 3e-4, "clip_high": 4e-4,
         "aggregation": "sequence", "updates_per_batch": 4, "parts": 4,
     },
-    # CISPO: truncated weights without a gradient, no lower bound, arXiv:2506.13585, equations 4 and 5; cap as in ScaleRL.
     "cispo": {
         "advantage": "group_standardised", "loss": "truncated", "cap": 5.0, "aggregation": "token",
         "updates_per_batch": 4, "parts": 4,
     },
-    # REINFORCE++: standardised over the batch, not the group, arXiv:2501.03262; its KL in the reward is left out.
     "reinforce++": {
         "advantage": "batch_standardised", "loss": "clipped", "clip_low": 0.2, "clip_high": 0.2, "aggregation": "token",
     },
-    # PPO: arXiv:1707.06347, equation 7, on advantages by arXiv:1506.02438, equation 16; four epochs.
     "ppo": {
         "advantage": "gae", "loss": "clipped", "clip_low": 0.2, "clip_high": 0.2, "aggregation": "token",
         "updates_per_batch": 4,
     },
-    # STaR, arXiv:2203.14465, on-policy: sample, keep the correct, imitate them.
     "star": {"advantage": "positive", "loss": "policy_gradient", "aggregation": "token"},
-    # RAFT, arXiv:2304.06767, as positive samples alone (arXiv:2504.11343, section 3); used again, it clips: RAFT++.
     "raft": {
         "advantage": "positive", "loss": "clipped", "clip_low": 0.2, "clip_high": 0.2, "aggregation": "token",
     },
-    # On-policy distillation: the reverse KL to a teacher at each sampled token, arXiv:2306.13649, equation 3; needs `teacher`.
     "opd": {"advantage": "teacher", "loss": "policy_gradient", "aggregation": "token"},
 }  # fmt: skip
+
+PRESET_SOURCES = {
+    "reinforce": (
+        "Williams 1992, theorem 1, with the group's mean as baseline (Dr. GRPO, arXiv:2503.20783, section 3.2)."
+    ),
+    "rloo": ("RLOO: the baseline is the mean of the other rollouts, arXiv:2402.14740, section 2.2; Kool et al. 2019."),
+    "grpo": (
+        "GRPO: arXiv:2402.03300, equation 3, one update a batch as there. Its KL of 0.04 is left out, as most "
+        "have since."
+    ),
+    "dr_grpo": "Dr. GRPO: no deviation, no length in the divisor, arXiv:2503.20783, section 3.2.",
+    "dapo": (
+        "DAPO: clip-higher, a mean over tokens (arXiv:2503.14476, equation 8), groups sampled until enough "
+        "differ (equation 11), and a soft penalty in the last fifth of the length (equation 13)."
+    ),
+    "gspo": (
+        "GSPO: one ratio a sequence, its length's root, arXiv:2507.18071, equations 5 to 7; the clips and 4 "
+        "parts of section 5.1."
+    ),
+    "cispo": (
+        "CISPO: truncated weights without a gradient, no lower bound, arXiv:2506.13585, equations 4 and 5; "
+        "cap as in ScaleRL."
+    ),
+    "reinforce++": (
+        "REINFORCE++: standardised over the batch, not the group, arXiv:2501.03262; its KL in the reward is left out."
+    ),
+    "ppo": "PPO: arXiv:1707.06347, equation 7, on advantages by arXiv:1506.02438, equation 16; four epochs.",
+    "star": "STaR, arXiv:2203.14465, on-policy: sample, keep the correct, imitate them.",
+    "raft": (
+        "RAFT, arXiv:2304.06767, as positive samples alone (arXiv:2504.11343, section 3); used again, it clips: RAFT++."
+    ),
+    "opd": (
+        "On-policy distillation: the reverse KL to a teacher at each sampled token, arXiv:2306.13649, "
+        "equation 3; needs `teacher`."
+    ),
+}
+"""What each preset is: its paper and equation, and where it differs. Written beside it in a run's config.yaml."""
