@@ -36,10 +36,31 @@ class Answer:
     err: str
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--checks", default="", help="of the tests marked check, only those of these numbers: R6,R7")
+    parser.addoption("--thorough", action="store_true", help="checks with 20 kills a stage and 2,000 steps of soak")
+
+
 def pytest_configure() -> None:
     import torch
 
     torch.set_num_threads(2)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Tell a report which checks a test is of (scripts/reliability.py), and leave out what was not asked for."""
+    wanted = {name for name in config.getoption("checks").split(",") if name}
+    for item in items:
+        numbers = [number for mark in item.iter_markers("check") for number in mark.args]
+        item.user_properties += [("check", number) for number in numbers]
+    if wanted:
+        items[:] = [item for item in items if wanted & {value for _, value in item.user_properties}]
+
+
+@pytest.fixture
+def thorough(request: pytest.FixtureRequest) -> bool:
+    """Whether many kills and a long soak are asked for."""
+    return bool(request.config.getoption("thorough"))
 
 
 def call(*arguments: object) -> Answer:

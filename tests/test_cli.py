@@ -164,6 +164,7 @@ def test_text_files_and_tasks_mix_and_an_sft_run_learns_a_file_of_solutions(tmp_
 # -------------------------------------------------------------------------------- run directories and resume
 
 
+@pytest.mark.check("R20")
 def test_a_finished_run_is_left_alone(world: World) -> None:
     before = {file: file.stat().st_mtime_ns for file in world.runs["rl"].rglob("*") if file.name != ".lock"}
     answer = call("rl", world.configs["rl"], "--run", world.runs["rl"])
