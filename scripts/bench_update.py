@@ -11,12 +11,15 @@ import resource
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
+from pathlib import Path
 from random import Random
 
 import torch
-from bench_rollout import tiny_model
+from bench.tiny import make_tiny
+from transformers import AutoModelForCausalLM
 
 from rlvr.config import AlgoConfig
 from rlvr.data.batching import to_batches
@@ -62,6 +65,13 @@ def measure(work: str, kind: str, runs: int, budget: int) -> str:
         walls.append(time.perf_counter() - wall)
         loads.append(time.process_time() - load)
     return f"{statistics.median(walls[1:]):.2f} | {statistics.median(loads[1:]):.2f} | {peak() - before:.0f}"
+
+
+def tiny_model() -> torch.nn.Module:
+    """The tiny Llama of the other benchmarks."""
+    with tempfile.TemporaryDirectory() as folder:
+        model: torch.nn.Module = AutoModelForCausalLM.from_pretrained(make_tiny(Path(folder)))
+        return model
 
 
 def samples(work: str) -> list[Sample]:

@@ -67,3 +67,9 @@ def test_a_step_has_32_problems_of_which_three_are_long() -> None:
     assert len({row["question"] for row in found}) == 32
     assert sum(row["question"].endswith("?") for row in found) == 3
     assert answer_tokens(9, 64) == 8 * (3 * 64 + 29 * SHORT)
+
+
+def test_an_update_by_our_batches_and_by_padded_ones() -> None:
+    table = _rows("bench_update.py", "1", "6144")
+    assert [row[:2] for row in table[1:3]] == [["equal", "padded"], ["equal", "ours"]]
+    assert len(table) == 9

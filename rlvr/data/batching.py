@@ -12,32 +12,53 @@ PADDING = 0.05
 """The largest share of a block's places that may be padding: bounds what the longest row of a block wastes."""
 
 
-def to_batches(samples: Sequence[Sample], *, budget: int, pad_id: int, device: torch.device) -> list[Batch]:
-    """The samples in batches of at most ``budget`` tokens."""
-    return [collate(part, pad_id, device) for part in split_by_tokens(samples, budget)]
+def to_batches(
+    samples: Sequence[Sample], *, budget: int, pad_id: int, device: torch.device, workers: int = 1
+) -> list[Batch]:
+    """The samples in batches of which ``workers`` have at most ``budget`` tokens together."""
+    return [collate(part, pad_id, device) for part in split_by_tokens(samples, budget, workers)]
 
 
-def split_by_tokens(samples: Sequence[Sample], budget: int) -> list[list[Sample]]:
-    """Parts of at most ``budget`` tokens, counted row by row; a longer sample is alone.
+def split_by_tokens(samples: Sequence[Sample], budget: int, workers: int = 1) -> list[list[Sample]]:
+    """Parts of at most a worker's share of ``budget`` tokens, counted row by row; a longer sample is alone.
 
-    Samples that share their prefix stand together, and those of like length otherwise: longest first. The order depends on
-    the samples only. Each sample is in exactly one part.
+    For several workers the parts are of like size, as many for each. Samples that share their prefix stand together, and those of
+    like length otherwise: longest first. The order depends on the samples only. Each sample is in exactly one part.
     """
     longest: dict[tuple[int, ...], int] = {}
     keys = [_prefix(sample) for sample in samples]
     for key, sample in zip(keys, samples, strict=True):
         longest[key] = max(longest.get(key, 0), len(sample.token_ids))
     order = sorted(range(len(samples)), key=lambda i: (-longest[keys[i]], keys[i], -len(samples[i].token_ids)))
+    ordered = [samples[index] for index in order]
+    return _filled(ordered, budget) if workers == 1 else _evened(ordered, budget // workers, workers)
+
+
+def _filled(samples: Sequence[Sample], budget: int) -> list[list[Sample]]:
+    """Parts that are as full as their order allows."""
     parts: list[list[Sample]] = []
     room = 0
-    for index in order:
-        sample = samples[index]
+    for sample in samples:
         if not parts or len(sample.token_ids) > room:
             parts.append([])
             room = budget
         parts[-1].append(sample)
         room -= len(sample.token_ids)
     return parts
+
+
+def _evened(samples: Sequence[Sample], budget: int, workers: int) -> list[list[Sample]]:
+    """The fewest parts of like size, their number a multiple of workers, that keep to the budget where a single sample does."""
+    ends = list(accumulate(len(sample.token_ids) for sample in samples))
+    for count in range(workers, len(samples) + 1, workers):
+        parts: list[list[Sample]] = [[] for _ in range(count)]
+        for sample, end in zip(samples, ends, strict=True):
+            middle = end - len(sample.token_ids) / 2
+            parts[int(middle * count / ends[-1])].append(sample)
+        parts = [part for part in parts if part]
+        if all(len(part) == 1 or sum(len(each.token_ids) for each in part) <= budget for part in parts):
+            return parts
+    return [[sample] for sample in samples]
 
 
 def collate(samples: Sequence[Sample], pad_id: int, device: torch.device) -> Batch:

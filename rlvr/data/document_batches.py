@@ -20,7 +20,7 @@ class DocumentBatches:
 
     whole: every token of a document is trained, not the response alone.
     longest: most tokens a document may have; RlvrError names a longer one.
-    budget: tokens in one batch.
+    budget: tokens in the batches of all workers, which are those that work side by side.
     """
 
     def __init__(
@@ -33,9 +33,11 @@ class DocumentBatches:
         batch_tokens: int,
         budget: int,
         device: torch.device,
+        workers: int = 1,
     ) -> None:
         self._document, self._codec, self._whole, self._longest = document, codec, whole, longest
-        self._batch_tokens, self._budget, self._device = batch_tokens, budget, device
+        self._batch_tokens, self._budget, self._workers = batch_tokens, budget, workers
+        self._pad_id, self._device = codec.pad_id, device
         self._next = 0
         self._ready: dict[int, Sample] = {}
 
@@ -49,7 +51,9 @@ class DocumentBatches:
             tokens += len(sample.token_ids)
             self._next += 1
         self._ready = {number: sample for number, sample in self._ready.items() if number >= self._next}
-        batches = to_batches(samples, budget=self._budget, pad_id=self._codec.pad_id, device=self._device)
+        batches = to_batches(
+            samples, budget=self._budget, pad_id=self._pad_id, device=self._device, workers=self._workers
+        )
         metrics: Metrics = {"tokens/documents": tokens, "data/documents": len(samples)}
         return StepData(updates=[Update(batches=batches)], metrics=metrics)
 

@@ -1,5 +1,6 @@
 """The log-probability of each token: the one place that shifts logits against tokens."""
 
+import threading
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -134,6 +135,7 @@ def _logits(hidden: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | Non
 
 
 _plain_heads: WeakKeyDictionary[torch.nn.Module, bool] = WeakKeyDictionary()
+_probing = threading.Lock()
 
 
 def _has_plain_head(model: PreTrainedModel) -> bool:
@@ -141,9 +143,10 @@ def _has_plain_head(model: PreTrainedModel) -> bool:
 
     Found out once a model: it is given large hidden states in the place of its trunk's, so that a cap or a scale would show.
     """
-    if model not in _plain_heads:
-        _plain_heads[model] = _probe_head(model)
-    return _plain_heads[model]
+    with _probing:
+        if model not in _plain_heads:
+            _plain_heads[model] = _probe_head(model)
+        return _plain_heads[model]
 
 
 @torch.no_grad()

@@ -1,6 +1,7 @@
 """Hidden states of a batch's rows, each distinct token computed once where the model is known to allow it."""
 
 import contextlib
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,6 +10,7 @@ import torch.nn.functional as F  # noqa: N812
 from transformers import (
     LlamaModel,
     MistralModel,
+    PreTrainedModel,
     Qwen2Model,
     Qwen3Model,
     Qwen3MoeModel,
@@ -44,24 +46,40 @@ def block_ids(layout: Layout) -> list[torch.Tensor]:
 
 
 def _packs(trunk: Any, layout: Layout) -> bool:
-    """Whether computing each distinct token once is exact with this trunk, and less work than its rows are."""
+    """Whether computing each distinct token once is exact with this trunk."""
     if type(trunk) not in PACKED or trunk.rotary_emb.rope_type in CHANGING_ROPE:
         return False
     window = getattr(trunk.config, "sliding_window", None)
-    if window is not None and window < max(length for _, length in layout.blocks):
-        return False
-    return len(layout.blocks) > 1 or len(layout.ids) < len(layout.read)
+    return window is None or window >= max(length for _, length in layout.blocks)
+
+
+def takes_threads(model: PreTrainedModel) -> bool:
+    """Whether several threads may use a model's trunk at once: all of them pack their batches or none does."""
+    return getattr(model.config, "sliding_window", None) is None
 
 
 @contextlib.contextmanager
 def _attention_by_blocks(trunk: Any) -> Iterator[None]:
-    """Inside, the trunk's tokens meet as their layout says."""
-    own = trunk.config._attn_implementation
-    trunk.config._attn_implementation = ATTENTION
+    """Inside, the trunk's tokens meet as their layout says. Several threads may be inside (``takes_threads``)."""
+    config = trunk.config
+    with _entering:
+        inside, own = _inside.get(id(config), (0, config._attn_implementation))
+        _inside[id(config)] = (inside + 1, own)
+        config._attn_implementation = ATTENTION
     try:
         yield
     finally:
-        trunk.config._attn_implementation = own
+        with _entering:
+            inside, own = _inside.pop(id(config))
+            if inside > 1:
+                _inside[id(config)] = (inside - 1, own)
+            else:
+                config._attn_implementation = own
+
+
+_entering = threading.Lock()
+_inside: dict[int, tuple[int, str]] = {}
+"""By a trunk's configuration: how many threads are inside, and the attention it has outside."""
 
 
 def _attention(
@@ -80,7 +98,9 @@ def _attention(
     query (1, heads, T, D), key and value (1, kv heads, T, D). Returns (1, T, heads, D).
     """
     sizes = [rows * length for rows, length in layout.blocks]
-    parts = [torch.split(_spread(x[0].transpose(0, 1), layout), sizes) for x in (query, key, value)]
+    plain = len(sizes) == 1 and len(layout.ids) == len(layout.read)  # nothing shared, nothing padded: already as rows
+    given = [x[0].transpose(0, 1) for x in (query, key, value)]  # (T, heads, D)
+    parts = [torch.split(x if plain else _spread(x, layout), sizes) for x in given]
     attended = []
     for (rows, length), q, k, v in zip(layout.blocks, *parts, strict=True):
         q, k, v = (x.view(rows, length, *x.shape[1:]).transpose(1, 2) for x in (q, k, v))
@@ -88,7 +108,7 @@ def _attention(
             q, k, v, is_causal=True, scale=scaling, enable_gqa=q.shape[1] != k.shape[1]
         )
         attended.append(found.transpose(1, 2).flatten(0, 1))  # (rows · length, heads, D)
-    return torch.cat(attended)[None, layout.first], None
+    return (attended[0] if plain else torch.cat(attended)[layout.first])[None], None
 
 
 ALL_ATTENTION_FUNCTIONS.register(ATTENTION, _attention)

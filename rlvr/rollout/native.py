@@ -12,9 +12,13 @@ from rlvr.rollout.engine import Finished
 from rlvr.rollout.forward import ForwardDecoder
 from rlvr.rollout.llama import LlamaDecoder, obstacle
 from rlvr.rollout.sampling import Sampler, Written, decode_in_parts
-from rlvr.rollout.threads import ROWS_EACH, deal, side_by_side, workers_for
+from rlvr.runtime.device import openmp_sleeps
 from rlvr.runtime.progress import console
+from rlvr.runtime.threads import CACHED_BYTES, deal, most_workers, side_by_side
 from rlvr.types import Request, Sampling
+
+ROWS_EACH = 16
+"""Fewer rows than this a thread are not worth a thread: threads that run many small products mostly wait for each other in Python."""
 
 
 class NativeEngine:
@@ -65,7 +69,7 @@ class NativeEngine:
         )
         size = sum(parameter.numel() for parameter in model.parameters()) * dtype.itemsize
         workers = min(len(requests), workers_for(slots, parameter_bytes=size, device=model.device))
-        parts = deal(requests, workers)
+        parts = deal([len(request.prompt_ids) for request in requests], workers)
         if workers == 1:
             ContinuousBatch(decoder, whole, job, range(slots), parts[0]).run(finished)
             return
@@ -79,6 +83,14 @@ class NativeEngine:
         for batch in batches:
             rest.take(batch)
         side_by_side([rest.run], finished, openmp=openmp)
+
+
+def workers_for(rows: int, *, parameter_bytes: int, device: torch.device) -> int:
+    """On how many threads to decode so many rows: several only if each has the weights in its cache or OpenMP's own threads
+    would have to be woken for each product."""
+    if parameter_bytes > CACHED_BYTES and not openmp_sleeps():
+        return 1
+    return max(1, min(most_workers(device), rows // ROWS_EACH))
 
 
 @cache

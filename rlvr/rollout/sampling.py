@@ -5,12 +5,16 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+import torch.nn.functional as F  # noqa: N812
 
 from rlvr.rollout.engine import Finished
 from rlvr.types import Completion, Request, Sampling, StopReason
 
 LEAST = -1e4
 """The least log-probability: its exponential is 0, and times 0 it is no NaN as minus infinity would be."""
+
+BLOCK = 128
+"""Tokens whose shares are added up before one of them is looked for; what vocabularies are mostly multiples of."""
 
 
 class Drawn(NamedTuple):
@@ -62,22 +66,59 @@ class Sampler:
         if temperature not in (0.0, 1.0):
             logits = logits / temperature
         logprobs = torch.log_softmax(logits, dim=-1).clamp_(min=LEAST)
-        shares, allowed = logprobs.exp(), logprobs
-        if self._sampling.min_new_tokens > 0:
-            early = torch.as_tensor(position, device=logits.device) < self._sampling.min_new_tokens  # () or (B,)
-            allowed = logprobs.clone()
-            allowed[:, self._stop] = allowed[:, self._stop].masked_fill(early[..., None], -torch.inf)
-        if temperature == 0:
-            tokens = allowed.argmax(dim=-1)
-        else:
-            allowed = most_likely(allowed, self._sampling.top_k, self._sampling.top_p)
-            left = shares if allowed is logprobs else allowed.exp()
-            cumulated = left.cumsum(dim=-1, dtype=torch.float64)  # (B, V)
-            threshold = self._uniform[rows, position][:, None] * cumulated[:, -1:]
-            tokens = torch.searchsorted(cumulated, threshold, right=True).squeeze(-1)
-            tokens = tokens.clamp(max=logits.shape[-1] - 1)  # beyond the end only for logits that are not numbers
-        entropies = -(shares * logprobs).sum(dim=-1)
+        shares = logprobs.exp()
+        tokens = self._token(logprobs, shares, rows, position)
+        entropies = -shares.mul_(logprobs).sum(dim=-1)
         return Drawn(tokens=tokens, logprobs=logprobs.gather(-1, tokens[:, None]).squeeze(-1), entropies=entropies)
+
+    def _token(
+        self, logprobs: torch.Tensor, shares: torch.Tensor, rows: torch.Tensor, position: int | torch.Tensor
+    ) -> torch.Tensor:
+        """The tokens (B,) that logprobs (B, V) and shares, their exponential, give; both are left as they were."""
+        sampling = self._sampling
+        early = torch.as_tensor(position, device=logprobs.device)[..., None] < sampling.min_new_tokens  # (1,) or (B, 1)
+        if sampling.temperature > 0 and sampling.top_k is None and sampling.top_p is None:
+            if sampling.min_new_tokens == 0:
+                return inverse(shares, self._uniform[rows, position])
+            of_stops = shares[:, self._stop]  # a copy
+            shares[:, self._stop] = of_stops.masked_fill(early, 0.0)
+            tokens = inverse(shares, self._uniform[rows, position])
+            shares[:, self._stop] = of_stops
+            return tokens
+        if sampling.min_new_tokens > 0:
+            stops = logprobs[:, self._stop].masked_fill(early, -torch.inf)
+            logprobs = logprobs.index_copy(-1, self._stop, stops)
+        if sampling.temperature == 0:
+            return logprobs.argmax(dim=-1)
+        allowed = most_likely(logprobs, sampling.top_k, sampling.top_p)
+        return inverse(allowed.exp_(), self._uniform[rows, position])
+
+
+def inverse(shares: torch.Tensor, uniform: torch.Tensor) -> torch.Tensor:
+    """Of each row, the first token whose cumulated share exceeds a part of the whole; never one without a share.
+
+    shares: (B, V), not negative, whatever their sum. uniform: (B,) float64 in [0, 1), the part. Returns (B,) int64; the last
+    token for shares that are not numbers. Of many tokens the block is found first, so that only one block is cumulated.
+    """
+    size = shares.shape[-1]
+    if size <= 2 * BLOCK:
+        cumulated = shares.cumsum(dim=-1, dtype=torch.float64)
+        return _first_above(cumulated, uniform[:, None] * cumulated[:, -1:]).squeeze(-1)
+    blocks = (F.pad(shares, (0, -size % BLOCK)) if size % BLOCK else shares).view(len(shares), -1, BLOCK)
+    ends = blocks.sum(dim=-1).cumsum(dim=-1, dtype=torch.float64)  # (B, V / BLOCK)
+    threshold = uniform[:, None] * ends[:, -1:]
+    block = _first_above(ends, threshold)  # (B, 1)
+    start = F.pad(ends, (1, 0)).gather(-1, block)
+    inside = blocks[torch.arange(len(blocks), device=blocks.device), block[:, 0]].cumsum(dim=-1, dtype=torch.float64)
+    token = block * BLOCK + _first_above(inside, threshold - start)
+    return token.squeeze(-1).clamp(max=size - 1)
+
+
+def _first_above(cumulated: torch.Tensor, threshold: torch.Tensor) -> torch.Tensor:
+    """Where (B, 1) rows that rise (B, N) first exceed a threshold (B, 1): at the last rise if rounding lets it reach the end."""
+    below_end = torch.nextafter(cumulated[:, -1:], cumulated.new_zeros(()))
+    found = torch.searchsorted(cumulated, torch.minimum(threshold, below_end), right=True)
+    return found.clamp(max=cumulated.shape[-1] - 1)  # beyond the end only for what are no numbers
 
 
 def most_likely(logprobs: torch.Tensor, top_k: int | None, top_p: float | None) -> torch.Tensor:

@@ -11,6 +11,7 @@ from rlvr.evaluation import HeldOut, scheduled, with_perplexity
 from rlvr.models.tokenizer import Codec
 from rlvr.rewards import Scorer
 from rlvr.runtime.run_dir import RunDirectory
+from rlvr.train.gradient import gradient_workers
 from rlvr.train.loop import Fit, fit
 from rlvr.train.losses import cross_entropy
 
@@ -36,6 +37,7 @@ def fit_documents(
         batch_tokens=config.train.batch_tokens,
         budget=config.train.micro_batch_tokens,
         device=device,
+        workers=gradient_workers(model),
     )
     held_out = HeldOut(document=corpus.document, whole=whole)
     with Scorer(config.reward) as scorer:

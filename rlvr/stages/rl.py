@@ -12,6 +12,7 @@ from rlvr.runtime.run_dir import RunDirectory
 from rlvr.stages.identity import same_policy
 from rlvr.stages.policies import Policies, make_other_models
 from rlvr.stages.rollouts import Rollouts
+from rlvr.train.gradient import gradient_workers
 from rlvr.train.loop import Fit, fit
 from rlvr.train.losses import policy_loss, with_effective_samples
 
@@ -29,7 +30,13 @@ def run(config: RlConfig, run: RunDirectory) -> None:
         policies = Policies(model, others, config, pad_id=codec.pad_id)
         recorded = Recorded(config.algo.offline, codec.text) if config.algo.offline is not None else None
         source = Rollouts(
-            collector=collector, policies=policies, recorded=recorded, config=config, run=run, device=device
+            collector=collector,
+            policies=policies,
+            recorded=recorded,
+            config=config,
+            run=run,
+            device=device,
+            workers=gradient_workers(model, others.critic),
         )
         fit(
             Fit(

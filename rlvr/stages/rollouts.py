@@ -42,7 +42,7 @@ class Rollouts:
     takes what another run recorded.
 
     Its state: where the source stands, the running mean of rewards, the modes' lengths at the beginning, and the weights that
-    the policies keep.
+    the policies keep. workers: how many batches of an update are trained on side by side.
     """
 
     def __init__(
@@ -54,9 +54,11 @@ class Rollouts:
         config: RlConfig,
         run: RunDirectory,
         device: torch.device,
+        workers: int,
     ) -> None:
         self._collector, self._policies, self._config = collector, policies, config
-        self._recorded, self._run, self._device = recorded, run, device
+        self._recorded, self._run = recorded, run
+        self._device, self._workers = device, workers
         self._source = make_source(config)
         self._reward_sum, self._reward_count = 0.0, 0
         self._lengths: Reference = {}
@@ -168,7 +170,13 @@ class Rollouts:
             samples = to_samples(part, algo.aggregation)
             if not samples:
                 continue
-            batches = to_batches(samples, budget=budget, pad_id=self._collector.codec.pad_id, device=self._device)
+            batches = to_batches(
+                samples,
+                budget=budget,
+                pad_id=self._collector.codec.pad_id,
+                device=self._device,
+                workers=self._workers,
+            )
             share = divisor(samples, algo.aggregation, self._config.rollout.max_new_tokens)
             parts.append(Update(batches=batches, divisor=share))
         if not parts:

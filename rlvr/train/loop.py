@@ -20,10 +20,11 @@ from rlvr.runtime.notes import Notes
 from rlvr.runtime.progress import StepProgress, summary
 from rlvr.runtime.run_dir import RunDirectory
 from rlvr.train.checkpoint import Checkpoints, TrainState
+from rlvr.train.gradient import leave_gradient
 from rlvr.train.losses import Loss
 from rlvr.train.measured import Measured
 from rlvr.train.optim import Optimizer, learning_rate, make_optimizer
-from rlvr.types import Metrics, StepData, Update
+from rlvr.types import Batch, LossOutput, Metrics, StepData, Update
 
 MAX_NONFINITE = 3
 """Steps in a row with a loss or gradient that is not finite, after which a run stops."""
@@ -173,25 +174,24 @@ def _gradient(job: Fit, optimizer: Optimizer, update: Update, measured: Measured
     optimizer.zero_grad()
     count = sum(int(batch.loss_mask.sum()) for batch in update.batches)
     divisor = count if update.divisor is None else update.divisor
-    total = torch.zeros((), device=job.model.device)
-    sums: dict[str, torch.Tensor] = {}
-    maxima: dict[str, torch.Tensor] = {}
-    for batch in update.batches:
-        if interruptible:
-            signals.check()
+
+    def forward(batch: Batch) -> LossOutput:
         with precision(job.model.device, job.config.dtype):
-            output = job.loss(job.model, batch)
-        (output.loss_sum / divisor).backward()  # type: ignore[no-untyped-call]
-        total = total + output.loss_sum.detach()
-        for name, value in output.sums.items():
-            sums[name] = sums[name] + value if name in sums else value
-        for name, value in output.maxima.items():
-            maxima[name] = torch.maximum(maxima[name], value) if name in maxima else value
+            return job.loss(job.model, batch)
+
+    found = leave_gradient(
+        forward,
+        update.batches,
+        divisor,
+        model=job.model,
+        companion=job.companion,
+        check=signals.check if interruptible else lambda: None,
+    )
     norm = torch.nn.utils.clip_grad_norm_(job.model.parameters(), job.config.max_grad_norm).item()
     if job.companion is not None:
         beside = torch.nn.utils.clip_grad_norm_(job.companion.parameters(), job.config.max_grad_norm).item()
         norm = norm if math.isfinite(beside) else beside
-    measured.add(loss=total.item() / divisor, norm=norm, count=count, sums=sums, maxima=maxima)
+    measured.add(loss=found.loss_sum.item() / divisor, norm=norm, count=count, sums=found.sums, maxima=found.maxima)
     return norm
 
 

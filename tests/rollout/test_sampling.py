@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from rlvr.rollout.sampling import Drawn, Sampler, Written, decode_in_parts, most_likely, pad_left
+from rlvr.rollout.sampling import Drawn, Sampler, Written, decode_in_parts, inverse, most_likely, pad_left
 from rlvr.types import Completion, Request, Sampling, StopReason
 
 CPU = torch.device("cpu")
@@ -203,3 +203,33 @@ def test_a_request_of_more_completions_than_the_batch_size_is_decoded_alone():
 
     decode_in_parts([Request(prompt_ids=[1], seeds=list(range(n))) for n in (1, 5, 1)], 3, count, lambda *_: None)
     assert sizes == [[1], [5], [1]]
+
+
+@pytest.mark.parametrize("size", [3, 49, 256, 257, 1000, 4096])
+def test_the_first_token_whose_cumulated_share_exceeds_a_part(size: int) -> None:
+    """Against the definition in numpy, where no part is within rounding of a step."""
+    rng = np.random.default_rng(size)
+    shares = (rng.random((64, size)) * (rng.random((64, size)) < 0.5)).astype(np.float32)
+    shares[:, 0], shares[:, -1] = 0.5, 0.0
+    uniform = rng.random(64)
+    cumulated = shares.astype(np.float64).cumsum(axis=1)
+    threshold = uniform[:, None] * cumulated[:, -1:]
+    found = inverse(torch.from_numpy(shares), torch.from_numpy(uniform)).numpy()
+    clear = np.abs(cumulated - threshold).min(axis=1) > 1e-4 * cumulated[:, -1]
+    assert clear.sum() > (10 if size < 4096 else 0)
+    assert (found == (cumulated > threshold).argmax(axis=1))[clear].all()
+    assert (shares[np.arange(64), found] > 0).all()
+
+
+@pytest.mark.parametrize("size", [7, 300, 1024])
+def test_a_token_without_a_share_is_never_drawn(size: int) -> None:
+    """At both ends of the interval, and with blocks of nothing at both ends of the vocabulary."""
+    shares = torch.zeros(2, size)
+    shares[:, size // 2] = 0.3
+    found = inverse(shares, torch.tensor([0.0, np.nextafter(1.0, 0.0)], dtype=torch.float64))
+    assert found.tolist() == [size // 2] * 2
+
+
+def test_shares_that_are_no_numbers_give_a_token_that_exists() -> None:
+    shares = torch.full((1, 300), torch.nan)
+    assert 0 <= inverse(shares, torch.tensor([0.5], dtype=torch.float64)).item() < 300

@@ -1,42 +1,35 @@
-"""Decoding on several threads: small products are done faster side by side than each shared among all processors."""
+"""Work on several Python threads: on a CPU small products are done faster side by side than each shared among all processors."""
 
 import contextlib
 import queue
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
 
 import torch
 
-from rlvr.rollout.engine import Finished
-from rlvr.runtime.device import openmp_sleeps
-from rlvr.types import Completion, Request
-
-Work = Callable[[Finished], None]
-"""Completes some requests and tells of each, by its index among all."""
+Tell = Callable[..., None]
+"""Takes what a work found, as soon as it has it."""
+Work = Callable[[Tell], None]
 
 MAX_WORKERS = 4
 """Python itself runs in one thread at a time, so more would wait for each other."""
-ROWS_EACH = 16
-"""Fewer rows than this a thread are not worth a thread: threads that run many small products mostly wait for each other in Python."""
 CACHED_BYTES = 32 * 2**20
-"""Weights of more than this are read from memory at each token, which two threads would do twice."""
+"""Weights of more than this are read from memory again and again, which several threads would do at once."""
 
 
-def workers_for(rows: int, *, parameter_bytes: int, device: torch.device) -> int:
-    """On how many threads to decode so many rows: several only on a CPU, and if each has the weights in its cache or OpenMP's
-    own threads would have to be woken for each product."""
-    if device.type != "cpu" or (parameter_bytes > CACHED_BYTES and not openmp_sleeps()):
-        return 1
-    return max(1, min(MAX_WORKERS, torch.get_num_threads(), rows // ROWS_EACH))
+def most_workers(device: torch.device) -> int:
+    """On how many threads to work side by side at most."""
+    return min(MAX_WORKERS, torch.get_num_threads()) if device.type == "cpu" else 1
 
 
-def deal(requests: Sequence[Request], parts: int) -> list[list[int]]:
-    """The indices of requests, of like total prompt length in each part; the same for the same requests.
+def deal(sizes: Sequence[int], parts: int) -> list[list[int]]:
+    """The indices of works, of like total size in each part; the same for the same sizes.
 
     They are dealt to and fro, 0 1 1 0 0 1 …: a part would else get all of those that are special at every other place.
     """
-    order = sorted(range(len(requests)), key=lambda index: len(requests[index].prompt_ids))
+    order = sorted(range(len(sizes)), key=sizes.__getitem__)
     dealt: list[list[int]] = [[] for _ in range(parts)]
     for place, index in enumerate(order):
         turn, part = divmod(place, parts)
@@ -44,19 +37,19 @@ def deal(requests: Sequence[Request], parts: int) -> list[list[int]]:
     return dealt
 
 
-def side_by_side(works: Sequence[Work], finished: Finished, *, openmp: int) -> None:
-    """Do every work on a thread of its own, with so many of OpenMP's threads; ``finished`` is told on the caller's.
+def side_by_side(works: Sequence[Work], told: Tell, *, openmp: int) -> None:
+    """Do every work on a thread of its own, with so many of OpenMP's threads; ``told`` is called on the caller's.
 
     What a work raises is raised here, once all threads have stopped.
     """
-    told: queue.SimpleQueue[tuple[int, Sequence[Completion]] | None] = queue.SimpleQueue()
+    found: queue.SimpleQueue[tuple[Any, ...] | None] = queue.SimpleQueue()
     stopped = threading.Event()
     threads, context = torch.get_num_threads(), _context()
 
-    def tell(index: int, completions: Sequence[Completion]) -> None:
+    def tell(*what: Any) -> None:
         if stopped.is_set():
             raise _StoppedError
-        told.put((index, completions))
+        found.put(what)
 
     def do(work: Work) -> None:
         torch.set_num_threads(openmp)
@@ -66,7 +59,7 @@ def side_by_side(works: Sequence[Work], finished: Finished, *, openmp: int) -> N
     def ended(future: Future[None]) -> None:
         if future.exception() is not None:
             stopped.set()
-        told.put(None)
+        found.put(None)
 
     try:
         with ThreadPoolExecutor(len(works)) as pool:
@@ -75,8 +68,8 @@ def side_by_side(works: Sequence[Work], finished: Finished, *, openmp: int) -> N
                 future.add_done_callback(ended)
             try:
                 for _ in works:
-                    while (item := told.get()) is not None:
-                        finished(*item)
+                    while (what := found.get()) is not None:
+                        told(*what)
             finally:
                 stopped.set()
     finally:

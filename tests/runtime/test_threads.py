@@ -1,11 +1,11 @@
-"""Rows decoded on several threads are those of one, whatever comes in between."""
+"""Work on several threads is that of one, whatever comes in between."""
 
 import pytest
 import torch
 
 from rlvr.errors import StopRequestedError
-from rlvr.rollout.threads import CACHED_BYTES, ROWS_EACH, deal, side_by_side, workers_for
-from rlvr.types import Request
+from rlvr.rollout.native import ROWS_EACH, workers_for
+from rlvr.runtime.threads import CACHED_BYTES, deal, side_by_side
 
 CPU = torch.device("cpu")
 
@@ -30,10 +30,10 @@ def test_small_models_get_a_thread_for_each_processor_if_there_are_rows_enough(m
     assert workers_for(1000, parameter_bytes=CACHED_BYTES + 1, device=CPU) == 2
 
 
-def test_every_request_is_dealt_once_and_long_prompts_to_all():
-    requests = [Request(prompt_ids=[1] * length, seeds=[0]) for length in (9, 1, 8, 2, 7, 3)]
-    assert deal(requests, 2) == [[1, 4, 2], [3, 5, 0]]
-    assert deal(requests, 1) == [[1, 3, 5, 4, 2, 0]]
+def test_every_work_is_dealt_once_and_large_ones_to_all():
+    sizes = [9, 1, 8, 2, 7, 3]
+    assert deal(sizes, 2) == [[1, 4, 2], [3, 5, 0]]
+    assert deal(sizes, 1) == [[1, 3, 5, 4, 2, 0]]
 
 
 def test_threads_compute_in_the_callers_modes_with_a_share_of_the_processors():
