@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rlvr.errors import RlvrError, StopRequestedError, TrainingStoppedError
+from rlvr.errors import RlvrError, StopRequestedError, TrainingStoppedError, ran_out_of_memory
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -45,6 +45,9 @@ MaxFnOption = Annotated[
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
 
+LESS_MEMORY = (
+    "what was saved before is kept; lower train.micro_batch_tokens or rollout.batch_size, or choose a smaller model"
+)
 
 PIPED_WIDTH = 120
 """Columns of a table that goes to a file or another program."""
@@ -176,6 +179,11 @@ def _guard(command: Callable[[], None]) -> None:
     except KeyboardInterrupt:
         _say("stopped before there was anything to save")
         raise typer.Exit(130) from None
+    except (MemoryError, RuntimeError, OSError, ImportError) as error:
+        if not ran_out_of_memory(error):
+            raise
+        _say(f"error: out of memory ({error or 'for a Python object'}); {LESS_MEMORY}")
+        raise typer.Exit(TrainingStoppedError.exit_code) from None
 
 
 def _say(message: str) -> None:

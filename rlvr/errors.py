@@ -9,6 +9,7 @@ Our own mistakes are ordinary exceptions: they rise and end the program with exi
 an exception; it is a low reward.
 """
 
+import re
 from collections.abc import Iterable
 from difflib import get_close_matches
 
@@ -53,6 +54,17 @@ class StopRequestedError(Exception):
     def __init__(self, signal_number: int) -> None:
         super().__init__(f"stopped by signal {signal_number}")
         self.exit_code = 128 + signal_number
+
+
+NO_MEMORY = re.compile(
+    r"out of memory|(can.?t|cannot) allocate memory|bad_alloc|failed to map segment|can.t start new thread", re.I
+)
+"""What torch, the C++ library, the loader and Python say when there is no memory for what they were asked."""
+
+
+def ran_out_of_memory(error: BaseException) -> bool:
+    """Whether an exception says that memory ran out, on the CPU or another device."""
+    return isinstance(error, MemoryError) or NO_MEMORY.search(str(error)) is not None
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
