@@ -182,8 +182,12 @@ def _guard(command: Callable[[], None]) -> None:
     except (MemoryError, RuntimeError, OSError, ImportError) as error:
         if not ran_out_of_memory(error):
             raise
-        _say(f"error: out of memory ({error or 'for a Python object'}); {LESS_MEMORY}")
-        raise typer.Exit(TrainingStoppedError.exit_code) from None
+        wanted = str(error) or "for an object"
+    else:
+        return
+    # Only here, where the frames that held the memory are gone, is there some for a line.
+    _say(f"error: out of memory ({wanted}); {LESS_MEMORY}")
+    raise typer.Exit(TrainingStoppedError.exit_code)
 
 
 def _say(message: str) -> None:

@@ -19,9 +19,9 @@ class MetricsFile:
     """
 
     def __init__(self, path: Path, last_step: int) -> None:
-        kept = [row for row in read_rows(path) if (row["step"] or 0) <= last_step]
         self._path = path
         with Writing(path):
+            kept = [row for row in read_rows(path) if (row["step"] or 0) <= last_step]
             write_atomically(path, "".join(json.dumps(row) + "\n" for row in kept))
             self._file = path.open("a", encoding="utf-8", buffering=1)
 

@@ -9,6 +9,7 @@ import os
 import platform
 import subprocess
 import sys
+import tempfile
 import time
 from dataclasses import dataclass
 from importlib import metadata
@@ -82,8 +83,9 @@ def open_run(path: Path, config: StageConfig, inputs: dict[str, str], *, fresh: 
         with contextlib.ExitStack() as held:
             lock = _take_lock(path)
             held.callback(os.close, lock)
-            (path / "checkpoints").mkdir(exist_ok=True)
-            (path / "rollouts").mkdir(exist_ok=True)
+            for folder in (path / "checkpoints", path / "rollouts"):
+                folder.mkdir(exist_ok=True)
+                tempfile.TemporaryFile(dir=folder).close()  # rather now than when a step is done
             _compare_or_write(path, config, inputs)
             remove_leftovers(path)
             remove_leftovers(path / "rollouts")
@@ -116,16 +118,18 @@ def _move_aside(path: Path) -> None:
 def _take_lock(path: Path) -> int:
     """The open lock file of a run. RlvrError if another process has it."""
     lock = os.open(path / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        owner = os.pread(lock, 32, 0).decode().strip() or "unknown"
-        os.close(lock)
-        raise RlvrError(
-            str(path), f"is in use by process {owner}", remedy="wait for it or choose another with --run"
-        ) from None
-    os.ftruncate(lock, 0)
-    os.pwrite(lock, str(os.getpid()).encode(), 0)
+    with contextlib.ExitStack() as held:
+        held.callback(os.close, lock)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            owner = os.pread(lock, 32, 0).decode().strip() or "unknown"
+            raise RlvrError(
+                str(path), f"is in use by process {owner}", remedy="wait for it or choose another with --run"
+            ) from None
+        os.ftruncate(lock, 0)
+        os.pwrite(lock, str(os.getpid()).encode(), 0)
+        held.pop_all()
     return lock
 
 
