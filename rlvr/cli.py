@@ -182,11 +182,11 @@ def _guard(command: Callable[[], None]) -> None:
     except (MemoryError, RuntimeError, OSError, ImportError) as error:
         if not ran_out_of_memory(error):
             raise
-        wanted = str(error) or "for an object"
+        wanted = " ".join(str(error).split())[:200] or "for an object"
     else:
         return
-    # Only here, where the frames that held the memory are gone, is there some for a line.
-    _say(f"error: out of memory ({wanted}); {LESS_MEMORY}")
+    # Only here are the frames gone that held the memory. There may still be none to import anything with, so this is plain.
+    print(f"error: out of memory ({wanted}); {LESS_MEMORY}", file=sys.stderr)
     raise typer.Exit(TrainingStoppedError.exit_code)
 
 

@@ -17,8 +17,8 @@ LARGE = {
     "task": TASK,
     "data": {"mixture": {"direct": 1.0}},
     "train": {
-        "max_steps": 6, "learning_rate": 1e-3, "save_every": 1, "batch_tokens": 65536, "micro_batch_tokens": 65536,
-        "keep_checkpoints": 6,
+        "max_steps": 4, "learning_rate": 1e-3, "save_every": 1, "batch_tokens": 65536, "micro_batch_tokens": 65536,
+        "keep_checkpoints": 4,
     },
 }  # fmt: skip
 """Its activations are so large that each of them is memory of its own, asked of the system."""
@@ -44,7 +44,7 @@ def test_memory_that_runs_out_ends_a_run_in_one_line_and_it_goes_on_with_more(wo
     assert last.startswith("error: out of memory (")
     assert "train.micro_batch_tokens or rollout.batch_size" in last
     folders = step_folders(run / "checkpoints")
-    assert len(folders) in range(2, 6)
+    assert len(folders) in (2, 3)
     assert [damage(folder) for folder in folders] == [None] * len(folders)
     for each in (run, whole):
         assert call("pretrain", config, "--run", each).code == 0

@@ -4,6 +4,7 @@ import contextlib
 import os
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -27,24 +28,24 @@ def without_privileges() -> Iterator[None]:
 
 
 @pytest.fixture
-def closed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder that anybody can look into and nobody can write."""
-    folder = tmp_path_factory.mktemp("closed")
-    for above in [folder, *folder.parents][:3]:
-        os.chmod(above, 0o755)
-    os.chmod(folder, 0o555)
-    return folder
+def closed(world: World) -> Iterator[Path]:
+    """A folder that anybody can look into and nobody can write, with a configuration."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        shutil.copy(world.configs["pretrain"], folder / "pretrain.yaml")
+        os.chmod(folder / "pretrain.yaml", 0o444)
+        os.chmod(folder, 0o555)
+        yield folder
+        os.chmod(folder, 0o755)
 
 
 @pytest.mark.check("R11")
-@pytest.mark.parametrize("below", ["", "run", "missing/parent/run"])
-def test_a_place_without_permission_is_refused(
-    world: World, closed: Path, refused: Callable[..., str], below: str
-) -> None:
+@pytest.mark.parametrize("below", ["run", "missing/parent/run"])
+def test_a_place_without_permission_is_refused(closed: Path, refused: Callable[..., str], below: str) -> None:
     with without_privileges():
-        line = refused("pretrain", world.configs["pretrain"], "--run", closed / below)
+        line = refused("pretrain", closed / "pretrain.yaml", "--run", closed / below)
     assert "cannot be a run directory: Permission denied" in line
-    assert list(closed.iterdir()) == []
+    assert [file.name for file in closed.iterdir()] == ["pretrain.yaml"]
 
 
 @pytest.mark.check("R11")
@@ -61,7 +62,7 @@ def test_a_run_that_may_not_write_all_of_its_folders_is_refused_before_it_does_a
     os.chmod(run / part, 0o555)
     before = (run / "metrics.jsonl").read_bytes()
     with without_privileges():
-        assert "Permission denied" in refused("pretrain", world.configs["pretrain"], "--run", run)
+        assert "Permission denied" in refused("pretrain", closed / "pretrain.yaml", "--run", run)
     assert (run / "metrics.jsonl").read_bytes() == before
 
 
