@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rlvr.errors import RlvrError, StopRequestedError, TrainingStoppedError, ran_out_of_memory
+from rlvr.errors import RlvrError, StopRequestedError, TrainingStoppedError, out_of_memory
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -45,9 +45,6 @@ MaxFnOption = Annotated[
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
 
-LESS_MEMORY = (
-    "what was saved before is kept; lower train.micro_batch_tokens or rollout.batch_size, or choose a smaller model"
-)
 
 PIPED_WIDTH = 120
 """Columns of a table that goes to a file or another program."""
@@ -180,13 +177,13 @@ def _guard(command: Callable[[], None]) -> None:
         _say("stopped before there was anything to save")
         raise typer.Exit(130) from None
     except (MemoryError, RuntimeError, OSError, ImportError) as error:
-        if not ran_out_of_memory(error):
+        lacking = out_of_memory(error)
+        if lacking is None:
             raise
-        wanted = " ".join(str(error).split())[:200] or "for an object"
     else:
         return
-    # Only here are the frames gone that held the memory. There may still be none to import anything with, so this is plain.
-    print(f"error: out of memory ({wanted}); {LESS_MEMORY}", file=sys.stderr)
+    # Only here are the frames gone that held the memory; there may still be none to import anything with.
+    print(f"error: {lacking}", file=sys.stderr)
     raise typer.Exit(TrainingStoppedError.exit_code)
 
 

@@ -62,9 +62,15 @@ NO_MEMORY = re.compile(
 """What torch, the C++ library, the loader and Python say when there is no memory for what they were asked."""
 
 
-def ran_out_of_memory(error: BaseException) -> bool:
-    """Whether an exception says that memory ran out, on the CPU or another device."""
-    return isinstance(error, MemoryError) or NO_MEMORY.search(str(error)) is not None
+def out_of_memory(error: BaseException) -> str | None:
+    """What to say of an exception that means that memory ran out, on the CPU or another device; None for any other."""
+    text = " ".join(str(error).split())[:200]
+    if not isinstance(error, MemoryError) and NO_MEMORY.search(text) is None:
+        return None
+    return (
+        f"out of memory ({text or 'for an object'}); what was saved before is kept; "
+        "lower train.micro_batch_tokens or rollout.batch_size, or choose a smaller model"
+    )
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

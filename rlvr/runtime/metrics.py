@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 from pathlib import Path
 
 from rlvr.errors import RlvrError
@@ -30,9 +31,14 @@ class MetricsFile:
         with Writing(self._path):
             self._file.write(json.dumps({"step": step, **without_infinities(metrics)}) + "\n")
 
-    def close(self) -> None:
+    def sync(self) -> None:
+        """Make the rows durable: those up to a checkpoint are not written again."""
         with Writing(self._path):
-            self._file.close()
+            os.fsync(self._file.fileno())
+
+    def close(self) -> None:
+        with Writing(self._path), self._file:
+            os.fsync(self._file.fileno())
 
 
 def without_infinities(metrics: Metrics | Row) -> Row:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from conftest import TASK, World, call, final_weights, read_metrics, start, write_config
 
-from rlvr.errors import ran_out_of_memory
+from rlvr.errors import out_of_memory
 from rlvr.runtime.manifest import damage
 from rlvr.runtime.saved import step_folders
 
@@ -70,4 +70,4 @@ def test_memory_that_runs_out_ends_a_run_in_one_line_and_it_goes_on_with_more(wo
     ],
 )
 def test_what_is_said_of_memory_is_understood(error: Exception, memory: bool) -> None:
-    assert ran_out_of_memory(error) is memory
+    assert (out_of_memory(error) is not None) is memory
