@@ -73,6 +73,13 @@ def recover(folder: Path) -> None:
         point_at(newest.folder)
 
 
+def remove(checkpoint: Path) -> None:
+    """Remove a checkpoint, out of sight first, so that a crash leaves no half of it."""
+    gone = checkpoint.with_name(f"{ASIDE}gone-{checkpoint.name}")
+    checkpoint.rename(gone)
+    shutil.rmtree(gone)
+
+
 def remove_leftovers(folder: Path) -> None:
     """Remove the files and folders that were being written when a process ended."""
     for leftover in folder.glob(f"{ASIDE}*"):

@@ -21,7 +21,7 @@ from rlvr.runtime.manifest import damage, seal
 from rlvr.runtime.metrics import Row
 from rlvr.runtime.progress import console
 from rlvr.runtime.run_dir import free_name
-from rlvr.runtime.saved import ASIDE, REPLACED, STATE, is_checkpoint, newest_whole, point_at, step_folders
+from rlvr.runtime.saved import ASIDE, REPLACED, STATE, is_checkpoint, newest_whole, point_at, remove, step_folders
 from rlvr.train.optim import Optimizer
 
 OPTIMIZER, SOURCE, COMPANION = "optimizer.safetensors", "source.safetensors", "companion.safetensors"
@@ -127,7 +127,7 @@ class Checkpoints:
             if kept < self.keep:
                 kept += folder.name in self.whole or damage(folder) is None
             elif is_checkpoint(folder):
-                shutil.rmtree(folder)
+                remove(folder)
                 self.whole.discard(folder.name)
 
     def source_tensors(self, step: int) -> dict[str, torch.Tensor]:
