@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rlvr.errors import RlvrError, StopRequestedError, TrainingStoppedError
+from rlvr.errors import RlvrError, StopRequestedError, TrainingStoppedError, out_of_memory
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -176,6 +176,15 @@ def _guard(command: Callable[[], None]) -> None:
     except KeyboardInterrupt:
         _say("stopped before there was anything to save")
         raise typer.Exit(130) from None
+    except (MemoryError, RuntimeError, OSError, ImportError) as error:
+        lacking = out_of_memory(error)
+        if lacking is None:
+            raise
+    else:
+        return
+    # Only here are the frames gone that held the memory; there may still be none to import anything with.
+    print(f"error: {lacking}", file=sys.stderr)
+    raise typer.Exit(TrainingStoppedError.exit_code)
 
 
 def _say(message: str) -> None:

@@ -9,6 +9,7 @@ Our own mistakes are ordinary exceptions: they rise and end the program with exi
 an exception; it is a low reward.
 """
 
+import re
 from collections.abc import Iterable
 from difflib import get_close_matches
 
@@ -53,6 +54,23 @@ class StopRequestedError(Exception):
     def __init__(self, signal_number: int) -> None:
         super().__init__(f"stopped by signal {signal_number}")
         self.exit_code = 128 + signal_number
+
+
+NO_MEMORY = re.compile(
+    r"out of memory|(can.?t|cannot) allocate memory|bad_alloc|failed to map segment|can.t start new thread", re.I
+)
+"""What torch, the C++ library, the loader and Python say when there is no memory for what they were asked."""
+
+
+def out_of_memory(error: BaseException) -> str | None:
+    """What to say of an exception that means that memory ran out, on the CPU or another device; None for any other."""
+    text = " ".join(str(error).split())[:200]
+    if not isinstance(error, MemoryError) and NO_MEMORY.search(text) is None:
+        return None
+    return (
+        f"out of memory ({text or 'for an object'}); what was saved before is kept; "
+        "lower train.micro_batch_tokens or rollout.batch_size, or choose a smaller model"
+    )
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -36,6 +35,7 @@ from rlvr.models.location import count_parameters, locate, vocabulary_in
 from rlvr.models.vocabulary import THINK, parameter_count, vocabulary, vocabulary_size
 from rlvr.recorded import recorded_files
 from rlvr.room import asked, cached_rows, check_prompts, itemsize_of, sampling_of
+from rlvr.runtime.manifest import sha256
 from rlvr.tasks import make_members, make_task
 from rlvr.tasks.task import Task, available, name_of
 from rlvr.types import Split
@@ -96,12 +96,7 @@ def inputs(config: StageConfig) -> dict[str, str]:
             files += sorted(Path(location.path).glob("model*.safetensors"))
         elif location is not None and location.file is not None:
             files.append(Path(location.path) / location.file)
-    return {str(file): _sha256(file) for file in files}
-
-
-def _sha256(file: Path) -> str:
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+    return {str(file): sha256(file) for file in files}
 
 
 def _plan(config: StageConfig, starting: bool) -> Plan:
@@ -327,7 +322,8 @@ def _with_model(
         return Plan(parameters=None, memory_bytes=None, tokens=tokens, warnings=[f"{key} {model} is not there yet"])
     parameters = count_parameters(location)
     memory = None if parameters is None else parameters * _bytes_each(train)
-    return Plan(parameters=parameters, memory_bytes=memory, tokens=tokens)
+    warnings = [f"{key} {model}: {damaged}; {Path(location.path).name} is taken instead" for damaged in location.passed]
+    return Plan(parameters=parameters, memory_bytes=memory, tokens=tokens, warnings=warnings)
 
 
 def _bytes_each(train: TrainConfig | None) -> int:

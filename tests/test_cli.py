@@ -417,6 +417,7 @@ def test_a_model_directory_without_weights_is_refused(
     assert "without weights" in refused(*arguments)
 
 
+@pytest.mark.check("R11")
 def test_a_place_that_cannot_hold_a_run_is_refused(world: World, tmp_path: Path, refused: Callable[..., str]) -> None:
     (tmp_path / "file").write_text("mine")
     assert "cannot be a run directory" in refused("pretrain", world.configs["pretrain"], "--run", tmp_path / "file")

@@ -105,6 +105,8 @@ def test_a_problem_that_is_not_evaluated_is_not_counted(world: World, tmp_path: 
 def changed_model(world: World, folder: Path, **changes: Any) -> Path:
     """The model of the sft run with another tokenizer.json or chat template."""
     shutil.copytree(world.runs["sft"] / "checkpoints" / "step_000006", folder)
+    for name in ("manifest.json", "state.json"):  # it is a plain model then, that may be changed
+        (folder / name).unlink()
     if "chat_template" in changes:
         (folder / "chat_template.jinja").write_text(changes.pop("chat_template"))
     tree = json.loads((folder / "tokenizer.json").read_text())

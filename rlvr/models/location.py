@@ -8,24 +8,29 @@ from pathlib import Path
 from typing import Any, Literal
 
 from rlvr.errors import RlvrError
-from rlvr.runtime.run_dir import finished_checkpoints
+from rlvr.runtime.manifest import damage
+from rlvr.runtime.saved import is_checkpoint, newest_whole
 
 MAX_HEADER_BYTES = 100_000_000  # the bound that the safetensors library sets itself
 
 
 @dataclass(frozen=True, kw_only=True)
 class ModelLocation:
-    """Where weights are: a directory, a GGUF file (``path`` is its folder, ``file`` its name) or a hub name."""
+    """Where weights are: a directory, a GGUF file (``path`` is its folder, ``file`` its name) or a hub name.
+
+    passed: the damaged checkpoints of a run, each with what is wrong with it, that are newer than the one that is taken.
+    """
 
     kind: Literal["directory", "gguf", "hub"]
     path: str
     file: str | None = None
+    passed: tuple[str, ...] = ()
 
 
 def locate(model: str) -> ModelLocation | None:
     """Find what a ``model:`` value names; None if it looks like a local path at which nothing is yet.
 
-    Raises RlvrError for a path that exists and holds no model.
+    Raises RlvrError for a path that exists and holds no model, and for a checkpoint that is damaged.
     """
     path = Path(model).expanduser()
     if path.is_file():
@@ -35,7 +40,7 @@ def locate(model: str) -> ModelLocation | None:
             )
         return ModelLocation(kind="gguf", path=str(path.parent), file=path.name)
     if path.is_dir():
-        return ModelLocation(kind="directory", path=str(_directory(path)))
+        return _directory(path)
     return None if looks_local(model) else ModelLocation(kind="hub", path=model)
 
 
@@ -46,15 +51,23 @@ def looks_local(model: str) -> bool:
     return written_as_path or Path(path.parts[0]).is_dir()
 
 
-def _directory(path: Path) -> Path:
-    """The directory that holds the weights: the path itself or its newest checkpoint."""
+def _directory(path: Path) -> ModelLocation:
+    """The directory that holds the weights: the path itself or its newest whole checkpoint."""
+    passed: tuple[str, ...] = ()
     if (path / "config.yaml").exists():
-        found = finished_checkpoints(path / "checkpoints")
-        if not found:
+        newest = newest_whole(path / "checkpoints")
+        if newest is None:
             raise RlvrError(
                 "model", "is a run without a checkpoint yet", got=str(path), remedy="let that run reach one"
             )
-        path = found[-1]
+        path, passed = newest.folder, newest.passed
+    elif is_checkpoint(path) and (reason := damage(path)) is not None:
+        raise RlvrError(
+            "model",
+            f"is a damaged checkpoint: {reason}",
+            got=str(path),
+            remedy="name another; if it was changed on purpose, delete its manifest.json and state.json: it is a plain model then",
+        )
     if not (path / "config.json").is_file():
         raise RlvrError("model", "is a directory without config.json", got=str(path), remedy="give a model's directory")
     if not list(path.glob("model*.safetensors")):
@@ -64,7 +77,7 @@ def _directory(path: Path) -> Path:
             got=str(path),
             remedy="save the model with safetensors (pickled weights are never read)",
         )
-    return path
+    return ModelLocation(kind="directory", path=str(path), passed=passed)
 
 
 def read_object(file: Path) -> dict[str, Any] | None:

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from transformers import PreTrainedModel
 
-from rlvr.models.trunk import block_ids, hidden_before
+from rlvr.models.trunk import block_ids, hidden_before, rows_of
 from rlvr.types import Batch, Layout
 
 LOGITS_AT_ONCE = 2**24
@@ -54,7 +54,7 @@ def _own_logits(model: PreTrainedModel, layout: Layout) -> torch.Tensor:
             skipped = int(columns.min())
             logits = model(input_ids=ids, use_cache=False, logits_to_keep=length - skipped).logits
             tokens.append(here)
-            found.append(logits[rows, columns - skipped])
+            found.append(rows_of(logits.flatten(0, 1), rows * logits.shape[1] + columns - skipped))
         start = stop
     return torch.cat(found)[torch.cat(tokens).argsort()]
 

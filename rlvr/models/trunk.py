@@ -34,9 +34,18 @@ def hidden_before(trunk: torch.nn.Module, layout: Layout) -> torch.Tensor:
                 input_ids=layout.ids[None], position_ids=layout.positions[None], use_cache=False, layout=layout
             )
         hidden: torch.Tensor = output.last_hidden_state[0]  # (T, W)
-        return hidden[layout.before]
+        return rows_of(hidden, layout.before)
     parts = [trunk(input_ids=ids, use_cache=False).last_hidden_state.flatten(0, 1) for ids in block_ids(layout)]
-    return torch.cat(parts)[layout.first[layout.before]]
+    return rows_of(torch.cat(parts), layout.first[layout.before])
+
+
+def rows_of(x: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
+    """The rows (N, W) of (T, W) at N places, a place as often as it is named.
+
+    As an embedding is looked up: of the gradients of one place that adds up in order, where indexing on a CPU lets
+    threads add as they come, so that two runs would differ in their last bits.
+    """
+    return F.embedding(rows, x)
 
 
 def block_ids(layout: Layout) -> list[torch.Tensor]:

@@ -2,10 +2,11 @@
 
 import json
 import math
+import os
 from pathlib import Path
 
 from rlvr.errors import RlvrError
-from rlvr.runtime.files import write_atomically
+from rlvr.runtime.files import Writing, write_atomically
 from rlvr.types import Metrics
 
 Row = dict[str, float | None]
@@ -13,19 +14,31 @@ Row = dict[str, float | None]
 
 
 class MetricsFile:
-    """Appends rows to a run's metrics.jsonl; reopening it drops rows after the checkpoint that is resumed from."""
+    """Appends rows to a run's metrics.jsonl; reopening it drops rows after the checkpoint that is resumed from.
+
+    TrainingStoppedError if it cannot be written.
+    """
 
     def __init__(self, path: Path, last_step: int) -> None:
-        kept = [row for row in read_rows(path) if (row["step"] or 0) <= last_step]
-        write_atomically(path, "".join(json.dumps(row) + "\n" for row in kept))
-        self._file = path.open("a", encoding="utf-8", buffering=1)
+        self._path = path
+        with Writing(path):
+            kept = [row for row in read_rows(path) if (row["step"] or 0) <= last_step]
+            write_atomically(path, "".join(json.dumps(row) + "\n" for row in kept))
+            self._file = path.open("a", encoding="utf-8", buffering=1)
 
     def write(self, step: int, metrics: Metrics | Row) -> None:
         """Append one row."""
-        self._file.write(json.dumps({"step": step, **without_infinities(metrics)}) + "\n")
+        with Writing(self._path):
+            self._file.write(json.dumps({"step": step, **without_infinities(metrics)}) + "\n")
+
+    def sync(self) -> None:
+        """Make the rows durable: those up to a checkpoint are not written again."""
+        with Writing(self._path):
+            os.fsync(self._file.fileno())
 
     def close(self) -> None:
-        self._file.close()
+        with Writing(self._path), self._file:
+            os.fsync(self._file.fileno())
 
 
 def without_infinities(metrics: Metrics | Row) -> Row:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from rlvr.explain import Explainer, Explanation
-from rlvr.runtime.files import write_atomically
+from rlvr.runtime.files import Writing, write_atomically
 from rlvr.runtime.metrics import Row
 
 FILE = "explanations.jsonl"
@@ -38,13 +38,14 @@ class Notes:
         told = [new for row in rows if (new := self._explainer.add(int(row["step"] or 0), row)) is not None]
         self._file = folder / FILE
         if told or self._file.exists():
-            write_atomically(self._file, "".join(map(_line, told)))
+            with Writing(self._file):
+                write_atomically(self._file, "".join(map(_line, told)))
 
     def add(self, step: int, row: Row) -> None:
         """Note what is new with a row, and say what is due."""
         new = self._explainer.add(step, row)
         if new is not None:
-            with self._file.open("a", encoding="utf-8") as file:
+            with Writing(self._file), self._file.open("a", encoding="utf-8") as file:
                 file.write(_line(new))
             self._waiting.append(new)
         if self._waiting and self._clock() - self._said_at >= SECONDS_BETWEEN:

@@ -7,9 +7,9 @@ import fcntl
 import json
 import os
 import platform
-import re
 import subprocess
 import sys
+import tempfile
 import time
 from dataclasses import dataclass
 from importlib import metadata
@@ -22,12 +22,9 @@ import yaml
 from rlvr.config import StageConfig
 from rlvr.config_file import differences, dump, read_text
 from rlvr.errors import RlvrError
-from rlvr.runtime.files import write_atomically, write_json
+from rlvr.runtime.files import Writing, write_atomically, write_json
+from rlvr.runtime.saved import STATE, newest_whole, recover, remove_leftovers, step_folders
 
-STATE = "state.json"
-"""The file that makes a checkpoint's folder a whole one."""
-
-STEP = re.compile("step_[0-9]+")
 LOCK, INPUTS = ".lock", "inputs.json"
 
 PACKAGES = ("rlvr", "torch", "transformers", "tokenizers", "safetensors", "numpy", "pydantic")
@@ -57,11 +54,11 @@ class RunDirectory:
         return self.path / "metrics.jsonl"
 
     def finished(self, max_steps: int) -> bool:
-        """Whether training is done: the newest checkpoint is of the last step and its metrics are written."""
-        found = finished_checkpoints(self.checkpoints)
-        if not found:
+        """Whether training is done: the newest whole checkpoint is of the last step and its metrics are written."""
+        newest = newest_whole(self.checkpoints)
+        if newest is None:
             return False
-        state = json.loads((found[-1] / STATE).read_text(encoding="utf-8"))
+        state = json.loads((newest.folder / STATE).read_text(encoding="utf-8"))
         return bool(state["step"] == max_steps and state["row"] is None)
 
     def rollouts(self, step: int) -> Path:
@@ -69,18 +66,13 @@ class RunDirectory:
         return self.path / "rollouts" / f"step_{step:06d}.jsonl"
 
 
-def finished_checkpoints(folder: Path) -> list[Path]:
-    """The whole checkpoints of a run, oldest first."""
-    found = [path for path in folder.glob("step_*") if STEP.fullmatch(path.name) and (path / STATE).exists()]
-    return sorted(found, key=lambda path: int(path.name.removeprefix("step_")))
-
-
 def open_run(path: Path, config: StageConfig, inputs: dict[str, str], *, fresh: bool) -> RunDirectory:
     """Make the run directory, or open the one that the same configuration began.
 
     inputs: the SHA-256 of every file the run learns or starts from, by path. fresh: move an existing run aside first.
-    Raises RlvrError if the path cannot be written, is in use by another
-    process, is not a run directory, or was made from another configuration or other inputs (what differs is named).
+    What a crash left half done is undone. Raises RlvrError if the path cannot be written, is in use by another process, is
+    not a run directory, was made from another configuration or other inputs (what differs is named), or if all of its
+    checkpoints are damaged.
     """
     try:
         if fresh and path.exists():
@@ -91,9 +83,13 @@ def open_run(path: Path, config: StageConfig, inputs: dict[str, str], *, fresh: 
         with contextlib.ExitStack() as held:
             lock = _take_lock(path)
             held.callback(os.close, lock)
-            (path / "checkpoints").mkdir(exist_ok=True)
-            (path / "rollouts").mkdir(exist_ok=True)
+            for folder in (path / "checkpoints", path / "rollouts"):
+                folder.mkdir(exist_ok=True)
+                tempfile.TemporaryFile(dir=folder).close()  # rather now than when a step is done
             _compare_or_write(path, config, inputs)
+            remove_leftovers(path)
+            remove_leftovers(path / "rollouts")
+            recover(path / "checkpoints")
             held.pop_all()
     except OSError as error:
         raise RlvrError(
@@ -114,7 +110,7 @@ def _move_aside(path: Path) -> None:
         )
     lock = _take_lock(path)
     try:
-        path.rename(_free_name(path))
+        path.rename(free_name(path))
     finally:
         os.close(lock)
 
@@ -122,28 +118,30 @@ def _move_aside(path: Path) -> None:
 def _take_lock(path: Path) -> int:
     """The open lock file of a run. RlvrError if another process has it."""
     lock = os.open(path / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        owner = os.pread(lock, 32, 0).decode().strip() or "unknown"
-        os.close(lock)
-        raise RlvrError(
-            str(path), f"is in use by process {owner}", remedy="wait for it or choose another with --run"
-        ) from None
-    os.ftruncate(lock, 0)
-    os.pwrite(lock, str(os.getpid()).encode(), 0)
+    with contextlib.ExitStack() as held:
+        held.callback(os.close, lock)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            owner = os.pread(lock, 32, 0).decode().strip() or "unknown"
+            raise RlvrError(
+                str(path), f"is in use by process {owner}", remedy="wait for it or choose another with --run"
+            ) from None
+        os.ftruncate(lock, 0)
+        os.pwrite(lock, str(os.getpid()).encode(), 0)
+        held.pop_all()
     return lock
 
 
-def _free_name(path: Path) -> Path:
-    """Where to move an old run: beside it, with the first free number."""
+def free_name(path: Path) -> Path:
+    """Where to move what is in the way: beside it, with the first free number."""
     return next(p for n in range(1, 10**6) if not (p := path.with_name(f"{path.name}.old{n}")).exists())
 
 
 def _compare_or_write(path: Path, config: StageConfig, inputs: dict[str, str]) -> None:
     """Write what the run is made from, or compare with it once the run has something to lose."""
     file = path / "config.yaml"
-    begun = finished_checkpoints(path / "checkpoints") or (path / "metrics.jsonl").exists()
+    begun = step_folders(path / "checkpoints") or (path / "metrics.jsonl").exists()
     if not file.exists() or not begun:
         write_atomically(file, dump(config))
         write_json(path / INPUTS, inputs)
@@ -200,7 +198,8 @@ def record_environment(
         )
     command = [Path(sys.argv[0]).name, *sys.argv[1:]]
     started = time.strftime("%Y-%m-%dT%H:%M:%S%z")
-    write_json(file, {**now, "git_revision": _git_revision(), "command": command, "started": started})
+    with Writing(file):
+        write_json(file, {**now, "git_revision": _git_revision(), "command": command, "started": started})
     return []
 
 

@@ -10,7 +10,7 @@ from rlvr.models.pretrained import load_model
 from rlvr.rewards import Scorer, graders_used
 from rlvr.runtime import signals
 from rlvr.runtime.device import start
-from rlvr.runtime.files import write_json, write_jsonl
+from rlvr.runtime.files import Writing, write_json, write_jsonl
 from rlvr.runtime.metrics import MetricsFile, without_infinities
 from rlvr.runtime.progress import StepProgress
 from rlvr.runtime.run_dir import RunDirectory
@@ -34,7 +34,8 @@ def run(config: EvalConfig, run: RunDirectory) -> None:
             metrics |= result.metrics
             sampled = [{**to_json(attempt), "greedy": False} for group in result.sampled for attempt in group]
             greedy = [{**to_json(attempt), "greedy": True} for group in result.greedy for attempt in group]
-            write_jsonl(run.rollouts(0), [*sampled, *greedy])
+            with Writing(run.rollouts(0)):
+                write_jsonl(run.rollouts(0), [*sampled, *greedy])
         if config.data is not None:
             corpus = make_corpus(config.data, config.task, config.seed)
             held_out = HeldOut(document=corpus.document, whole=False)
@@ -43,7 +44,8 @@ def run(config: EvalConfig, run: RunDirectory) -> None:
     rows = MetricsFile(run.metrics, last_step=-1)
     rows.write(0, metrics)
     rows.close()
-    write_json(run.path / "eval.json", {"model": config.model, **without_infinities(metrics)})
+    with Writing(run.path / "eval.json"):
+        write_json(run.path / "eval.json", {"model": config.model, **without_infinities(metrics)})
 
 
 def _answers(section: FinalEvalSection, collector: Collector) -> Evaluation:

@@ -8,7 +8,8 @@ from rlvr.config import RlConfig
 from rlvr.errors import RlvrError
 from rlvr.models.pretrained import load_model
 from rlvr.runtime.device import precision
-from rlvr.runtime.run_dir import RunDirectory, finished_checkpoints
+from rlvr.runtime.run_dir import RunDirectory
+from rlvr.runtime.saved import step_folders, step_of
 from rlvr.teacher_forcing import largest_gap, logprobs_of
 from rlvr.train.loop import Limit
 from rlvr.train.losses import LOGPROB_GAP
@@ -90,8 +91,8 @@ def _known_weights(
 ) -> Iterator[tuple[str, PreTrainedModel]]:
     """The models on disk that the sampler could be left with, by what they are; those that cannot be read are left out."""
     places = {"the weights that the run began from": config.model}
-    for folder in finished_checkpoints(run.checkpoints):
-        places[f"the weights after step {int(folder.name.removeprefix('step_'))}"] = str(folder)
+    for folder in step_folders(run.checkpoints):
+        places[f"the weights after step {step_of(folder)}"] = str(folder)
     for name, place in places.items():
         try:
             yield name, load_model(place, config.prompt, model.device)[0]

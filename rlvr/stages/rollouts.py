@@ -18,7 +18,7 @@ from rlvr.config import RlConfig
 from rlvr.curriculum import make_source
 from rlvr.data.batching import to_batches
 from rlvr.recorded import Recorded
-from rlvr.runtime.files import write_jsonl
+from rlvr.runtime.files import Writing, write_jsonl
 from rlvr.runtime.run_dir import RunDirectory
 from rlvr.stages.branches import with_branch_values
 from rlvr.stages.policies import Policies
@@ -75,7 +75,8 @@ class Rollouts:
         kept, row = self._credited(kept if self._recorded else kept[: rollout.problems_per_step], step)
         kept = self._policies.referred(kept)
         if step % rollout.save_every == 0 or step in (1, self._config.train.max_steps):
-            write_jsonl(self._run.rollouts(step), (to_json(attempt) for group in groups for attempt in group))
+            with Writing(self._run.rollouts(step)):
+                write_jsonl(self._run.rollouts(step), (to_json(attempt) for group in groups for attempt in group))
         self._lengths = with_new_modes(self._lengths, groups)
         self.newest = [attempt.completion for group in groups for attempt in group]
         row |= self._describe(groups, kept) | task_metrics(groups, self._collector.task.name) | self._source.metrics()

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
+import secrets
 import shutil
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +16,15 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from rlvr.errors import RlvrError
 from rlvr.models.pretrained import restore_weights, save_model
-from rlvr.runtime.files import sync_folder, write_atomically, write_json
+from rlvr.runtime.files import Writing, sync, write_json
+from rlvr.runtime.manifest import damage, seal
 from rlvr.runtime.metrics import Row
-from rlvr.runtime.run_dir import STATE, finished_checkpoints
+from rlvr.runtime.progress import console
+from rlvr.runtime.run_dir import free_name
+from rlvr.runtime.saved import ASIDE, REPLACED, STATE, is_checkpoint, newest_whole, point_at, remove, step_folders
 from rlvr.train.optim import Optimizer
 
 OPTIMIZER, SOURCE, COMPANION = "optimizer.safetensors", "source.safetensors", "companion.safetensors"
-LATEST, REPLACED = "latest", ".tmp-old-"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +44,10 @@ class TrainState:
 
 @dataclass(frozen=True, kw_only=True)
 class Checkpoints:
-    """The checkpoints of one run. companion: a module that is trained beside the model; saved in a file of its own."""
+    """The checkpoints of one run. companion: a module that is trained beside the model; saved in a file of its own.
+
+    whole: names of folders that this process wrote or read, so that they need not be read again to be counted.
+    """
 
     folder: Path
     model: PreTrainedModel
@@ -50,70 +55,87 @@ class Checkpoints:
     optimizer: Optimizer
     keep: int
     companion: torch.nn.Module | None = None
+    whole: set[str] = field(default_factory=set)
 
     def save(self, state: TrainState, tensors: dict[str, torch.Tensor] | None = None) -> None:
-        """Write aside, sync, rename, then point ``latest`` at it and remove the oldest beyond ``keep``.
+        """Write aside, sync, rename, point ``latest`` at it, and only then remove the oldest beyond ``keep``.
 
         tensors: the batch source's; a file of their own, if there are any.
+        Raises TrainingStoppedError if it cannot be written; the checkpoints from before are as they were.
         """
-        aside, final = self.folder / f".tmp-{_name(state.step)}", self.folder / _name(state.step)
-        shutil.rmtree(aside, ignore_errors=True)
-        aside.mkdir()
-        save_model(self.model, self.tokenizer, aside)
-        save_file(self._optimizer_tensors(), aside / OPTIMIZER)
-        if self.companion is not None:
-            save_file(_contiguous(self.companion.state_dict()), aside / COMPANION)
-        if tensors:
-            save_file(_contiguous(tensors), aside / SOURCE)
-        write_json(aside / STATE, asdict(state))
-        for file in aside.iterdir():
-            _sync(file)
-        sync_folder(aside)
-        replaced = self.folder / f"{REPLACED}{_name(state.step)}"
-        if final.exists():
+        final = self.folder / _name(state.step)
+        aside = self.folder / f"{ASIDE}{final.name}-{secrets.token_hex(4)}"
+        replaced = self.folder / f"{REPLACED}{final.name}"
+        with Writing(final):
+            try:
+                self._write(aside, state, tensors)
+                if is_checkpoint(final):
+                    shutil.rmtree(replaced, ignore_errors=True)
+                    final.rename(replaced)
+                elif final.exists():
+                    final.rename(free_name(final))
+                aside.rename(final)
+            finally:
+                shutil.rmtree(aside, ignore_errors=True)
+            point_at(final)
+            self.whole.add(final.name)
             shutil.rmtree(replaced, ignore_errors=True)
-            final.rename(replaced)
-        aside.rename(final)
-        sync_folder(self.folder)
-        write_atomically(self.folder / LATEST, final.name + "\n")
-        shutil.rmtree(replaced, ignore_errors=True)
-        for old in finished_checkpoints(self.folder)[: -self.keep]:
-            shutil.rmtree(old)
+            self._remove_oldest()
 
     def resume(self) -> TrainState | None:
-        """Load the newest checkpoint into model and optimizer; None if there is none yet."""
-        for replaced in self.folder.glob(f"{REPLACED}*"):
-            if not (final := self.folder / replaced.name.removeprefix(REPLACED)).exists():
-                replaced.rename(final)  # the crash came between the two renames of a replacement
-        for leftover in self.folder.glob(".tmp-*"):
-            if leftover.is_dir():
-                shutil.rmtree(leftover)
-            else:
-                leftover.unlink()
-        found = finished_checkpoints(self.folder)
-        if not found:
+        """Load the newest whole checkpoint into model and optimizer, and say which newer ones are damaged.
+
+        None if there is none yet. Raises RlvrError if all are damaged, or the newest whole one is of another model.
+        """
+        newest = newest_whole(self.folder)
+        if newest is None:
             return None
-        folder = found[-1]
+        folder = newest.folder
+        for damaged in newest.passed:
+            console().print(f"warning: {damaged}; going on from {folder.name}", markup=False)
         restore_weights(self.model, folder)
         try:
             self._load_optimizer(folder)
             if self.companion is not None:
                 self.companion.load_state_dict(load_file(folder / COMPANION))
-            return TrainState(**json.loads((folder / STATE).read_text(encoding="utf-8")))
-        except (OSError, ValueError, TypeError, SafetensorError) as error:
+            state = TrainState(**json.loads((folder / STATE).read_text(encoding="utf-8")))
+        except (ValueError, TypeError, SafetensorError) as error:
             raise RlvrError(
-                str(folder), f"is a damaged checkpoint: {error}", remedy="remove it to go on from the one before"
+                str(folder), f"is not a checkpoint of this run: {error}", remedy="begin anew with --fresh"
             ) from error
+        self.whole.add(folder.name)
+        return state
+
+    def _write(self, folder: Path, state: TrainState, tensors: dict[str, torch.Tensor] | None) -> None:
+        """A checkpoint in a new folder, with its manifest at last, durable but for the folder's own name."""
+        folder.mkdir()
+        save_model(self.model, self.tokenizer, folder)
+        save_file(self._optimizer_tensors(), folder / OPTIMIZER)
+        if self.companion is not None:
+            save_file(_contiguous(self.companion.state_dict()), folder / COMPANION)
+        if tensors:
+            save_file(_contiguous(tensors), folder / SOURCE)
+        write_json(folder / STATE, asdict(state))
+        seal(folder)
+        for path in [*folder.rglob("*"), folder]:
+            sync(path)
+
+    def _remove_oldest(self) -> None:
+        """Remove our own folders that are older than the ``keep`` newest whole checkpoints."""
+        kept = 0
+        for folder in reversed(step_folders(self.folder)):
+            if kept < self.keep:
+                kept += folder.name in self.whole or damage(folder) is None
+            elif is_checkpoint(folder):
+                remove(folder)
+                self.whole.discard(folder.name)
 
     def source_tensors(self, step: int) -> dict[str, torch.Tensor]:
         """The batch source's tensors in the checkpoint of a step, on the model's device; none if it has none."""
         file = self.folder / _name(step) / SOURCE
         if not file.exists():
             return {}
-        try:
-            return {name: tensor.to(self.model.device) for name, tensor in load_file(file).items()}
-        except (OSError, SafetensorError) as error:
-            raise RlvrError(str(file), f"is damaged: {error}", remedy="remove its folder") from error
+        return {name: tensor.to(self.model.device) for name, tensor in load_file(file).items()}
 
     def _optimizer_tensors(self) -> dict[str, torch.Tensor]:
         """Every tensor of the optimizer's state as ``<parameter>.<key>``."""
@@ -145,8 +167,3 @@ def _contiguous(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
 
 def _name(step: int) -> str:
     return f"step_{step:06d}"
-
-
-def _sync(file: Path) -> None:
-    with file.open("rb") as stream:
-        os.fsync(stream.fileno())

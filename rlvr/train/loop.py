@@ -120,6 +120,7 @@ def fit(job: Fit) -> None:
                 state = replace(state, row=None)
                 due = state.step % job.config.save_every == 0 or state.step == job.config.max_steps
                 if due and not state.nonfinite:
+                    metrics.sync()
                     checkpoints.save(state, job.source.tensors())
                     saved = state
         except (StopRequestedError, RlvrError):

@@ -9,6 +9,7 @@ from safetensors.torch import save_file
 
 from rlvr.errors import RlvrError
 from rlvr.models.location import ModelLocation, count_parameters, locate
+from rlvr.runtime.manifest import seal
 
 
 def make_model(folder):
@@ -27,6 +28,7 @@ def make_run(path, *steps):
     for step in steps:
         make_model(path / "checkpoints" / step)
         (path / "checkpoints" / step / "state.json").write_text("{}")
+        seal(path / "checkpoints" / step)
         (path / "checkpoints" / "latest").write_text(step + "\n")
     return path
 
@@ -40,6 +42,26 @@ def test_a_checkpoint_is_itself(tmp_path):
     run = make_run(tmp_path / "run", "step_000002", "step_000010")
     older = run / "checkpoints" / "step_000002"
     assert locate(str(older)) == ModelLocation(kind="directory", path=str(older))
+
+
+def test_a_run_whose_newest_checkpoint_is_damaged_is_the_one_before(tmp_path):
+    run = make_run(tmp_path / "run", "step_000002", "step_000010")
+    (run / "checkpoints" / "step_000010" / "state.json").write_text("")
+    assert locate(str(run)) == ModelLocation(
+        kind="directory",
+        path=str(run / "checkpoints" / "step_000002"),
+        passed=("step_000010: state.json is 2 bytes short",),
+    )
+
+
+def test_a_damaged_checkpoint_is_refused_by_name(tmp_path):
+    run = make_run(tmp_path / "run", "step_000002", "step_000010")
+    newest = run / "checkpoints" / "step_000010"
+    (newest / "manifest.json").unlink()
+    with pytest.raises(RlvrError, match=r"is a damaged checkpoint: manifest\.json is missing"):
+        locate(str(newest))
+    (newest / "state.json").unlink()
+    assert locate(str(newest)) == ModelLocation(kind="directory", path=str(newest))
 
 
 def test_a_hugging_face_directory_is_itself(tmp_path):

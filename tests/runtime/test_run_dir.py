@@ -9,7 +9,8 @@ import yaml
 
 from rlvr.config import EvalConfig
 from rlvr.errors import RlvrError
-from rlvr.runtime.run_dir import finished_checkpoints, open_run, record_environment
+from rlvr.runtime.manifest import seal
+from rlvr.runtime.run_dir import open_run, record_environment
 
 
 def config(**fields: object) -> EvalConfig:
@@ -32,6 +33,7 @@ def checkpoint(run: Path, step: int, row: dict | None = None) -> None:
     folder = run / "checkpoints" / f"step_{step:06d}"
     folder.mkdir()
     (folder / "state.json").write_text(json.dumps({"step": step, "row": row}))
+    seal(folder)
 
 
 def test_a_new_run_holds_its_resolved_configuration(tmp_path: Path) -> None:
@@ -131,21 +133,6 @@ def test_fresh_does_not_move_a_folder_that_is_no_run(tmp_path: Path) -> None:
 
 
 # ------------------------------------------------------------------------------------------- what it holds
-
-
-def test_checkpoints_are_listed_oldest_first_and_only_whole_ones(tmp_path: Path) -> None:
-    run = make(tmp_path / "run")
-    checkpoint(run, 20)
-    checkpoint(run, 3)
-    (run / "checkpoints" / "step_000030").mkdir()
-    assert [path.name for path in finished_checkpoints(run / "checkpoints")] == ["step_000003", "step_000020"]
-
-
-def test_checkpoints_of_a_million_steps_are_in_order_too(tmp_path: Path) -> None:
-    run = make(tmp_path / "run")
-    checkpoint(run, 999_999)
-    checkpoint(run, 1_000_000)
-    assert [path.name for path in finished_checkpoints(run / "checkpoints")] == ["step_999999", "step_1000000"]
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,8 @@ from rlvr.config import ModelConfig, TokenizerConfig, TrainConfig
 from rlvr.errors import RlvrError
 from rlvr.models.scratch import build_model
 from rlvr.models.tokenizer import build_tokenizer
+from rlvr.runtime.manifest import seal
+from rlvr.runtime.saved import recover
 from rlvr.train.checkpoint import Checkpoints, TrainState
 from rlvr.train.optim import make_optimizer
 
@@ -114,6 +116,7 @@ def test_what_a_crash_left_half_written_is_ignored_and_removed(tmp_path):
     (tmp_path / ".tmp-step_000002").mkdir()
     (tmp_path / ".tmp-step_000002" / "state.json").write_text("{")
     (tmp_path / ".tmp-latest").write_text("step_000002")
+    recover(tmp_path)
     assert checkpoints.resume() == state_at(1)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["latest", "step_000001"]
 
@@ -122,6 +125,7 @@ def test_a_crash_between_the_two_renames_of_a_replacement_loses_no_checkpoint(tm
     checkpoints = checkpoints_in(tmp_path, keep=1)
     checkpoints.save(state_at(1))
     (tmp_path / "step_000001").rename(tmp_path / ".tmp-old-step_000001")
+    recover(tmp_path)
     assert checkpoints.resume() == state_at(1)
 
 
@@ -150,5 +154,6 @@ def test_the_optimizer_of_another_model_is_refused(tmp_path):
     checkpoints = checkpoints_in(tmp_path)
     checkpoints.save(state_at(1))
     save_file({"model.layers.9.weight.exp_avg": torch.zeros(1)}, tmp_path / "step_000001" / "optimizer.safetensors")
+    seal(tmp_path / "step_000001")
     with pytest.raises(RlvrError, match=r"is of another model; got 'model\.layers\.9"):
         checkpoints.resume()
