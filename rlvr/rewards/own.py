@@ -2,7 +2,6 @@
 
 import importlib.util
 import inspect
-import math
 import numbers
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +15,9 @@ from rlvr.rewards.verdict import Reason, Verdict
 
 DOES_NOT_APPLY = "does not apply"
 """What a function returns for a response that it has nothing to say about."""
+
+LARGEST = 1e18
+"""What a reward may be, either way: its square is still far from the largest number of float32, 3e38."""
 
 ARGUMENTS = ("question", "answer", "response", "metadata")
 
@@ -50,7 +52,7 @@ class OwnFunction:
             raise OwnError(f"raised {_named(call.error)}")
         if isinstance(result, str) and result == DOES_NOT_APPLY:
             return None
-        if not isinstance(result, numbers.Real) or not math.isfinite(result):
+        if not isinstance(result, numbers.Real) or not -LARGEST <= result <= LARGEST:
             raise OwnError(f"returned {_short(result)}, which is no finite number")
         reward = float(result)
         return Verdict(reward=reward, reason=Reason.CORRECT if reward >= 1.0 else Reason.WRONG)
@@ -89,5 +91,8 @@ def _named(error: Exception) -> str:
 
 
 def _short(value: object) -> str:
-    text = repr(value)
+    """A value as it is written, or its type where that cannot be: an int of thousands of digits, a class that fails."""
+    text = f"an object of type {type(value).__name__}"
+    with Foreign():
+        text = repr(value)
     return text if len(text) <= 60 else text[:57] + "..."

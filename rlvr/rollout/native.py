@@ -13,7 +13,7 @@ from rlvr.rollout.forward import ForwardDecoder
 from rlvr.rollout.llama import LlamaDecoder, obstacle
 from rlvr.rollout.sampling import Sampler, Written, decode_in_parts
 from rlvr.rollout.threads import ROWS_EACH, deal, side_by_side, workers_for
-from rlvr.runtime.progress import console
+from rlvr.runtime.progress import say
 from rlvr.types import Request, Sampling
 
 
@@ -84,6 +84,4 @@ class NativeEngine:
 @cache
 def _say_why_not(reason: str) -> None:
     """Once for each reason."""
-    console().print(
-        f"rollout.engine native: transformers' forward pass decodes this model, since {reason}", markup=False
-    )
+    say(f"rollout.engine native: transformers' forward pass decodes this model, since {reason}")
