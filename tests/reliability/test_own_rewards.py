@@ -180,7 +180,7 @@ def test_a_function_that_hangs_stops_the_run_after_its_time(own: dict[str, Any],
     assert time.monotonic() - begin < 30
     assert answer.code == 2
     line = answer.err.splitlines()[-1]
-    assert f"score: took too long (reward.own.seconds: 0.5) for the response 'backtrack' to 'p0', line 1" in line
+    assert "score: took too long (reward.own.seconds: 0.5) for the response 'backtrack' to 'p0', line 1" in line
     assert children() <= before
 
 
