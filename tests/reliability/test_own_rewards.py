@@ -230,23 +230,21 @@ def test_a_file_that_hangs_while_it_is_imported_is_given_up(
     assert children() <= before
 
 
-@pytest.mark.slow
 @pytest.mark.check("R16")
-def test_a_hanging_function_ends_by_itself_when_its_run_was_killed(own: dict[str, Any], tmp_path: Path) -> None:
-    """It cannot hear that the run is gone; half a minute after its limit it ends."""
+def test_a_hanging_function_ends_with_its_run_though_that_was_killed(own: dict[str, Any], tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text(
         "import os, pathlib\ndef score(response, answer):\n    if response != 'hang':\n        return float(response == answer)\n"
         "    pathlib.Path(__file__).with_suffix('.pid').write_text(str(os.getpid()))\n    while True:\n        pass\n"
     )
-    tree = eval_tree(tmp_path, *between(["hang"]), {**own, "seconds": 1.0})
+    tree = eval_tree(tmp_path, *between(["hang"]), {**own, "seconds": 600.0})
     process = start("eval", write_config(tmp_path / "eval.yaml", tree), "--run", tmp_path / "run")
     file = tmp_path / "mine.pid"
     while not (file.exists() and file.read_text()) and process.poll() is None:
         time.sleep(0.02)
     process.kill()
     process.communicate()
-    worker = Path("/proc", file.read_text())
+    command = Path("/proc", file.read_text(), "cmdline")  # empty once it has ended, whoever is to collect it
     begin = time.monotonic()
-    while worker.exists() and "python" in (worker / "cmdline").read_text() and time.monotonic() - begin < 60:
-        time.sleep(0.5)
-    assert not worker.exists()
+    while command.exists() and command.read_bytes() and time.monotonic() - begin < 60:
+        time.sleep(0.02)
+    assert not command.exists() or not command.read_bytes()
