@@ -2,6 +2,7 @@
 
 import importlib.util
 import inspect
+import math
 import numbers
 from collections.abc import Callable
 from pathlib import Path
@@ -52,9 +53,10 @@ class OwnFunction:
             raise OwnError(f"raised {_named(call.error)}")
         if isinstance(result, str) and result == DOES_NOT_APPLY:
             return None
-        if not isinstance(result, numbers.Real) or not -LARGEST <= result <= LARGEST:
+        number: Any = result if isinstance(result, numbers.Real) else math.nan
+        if not abs(number) <= LARGEST:
             raise OwnError(f"returned {_short(result)}, which is no finite number")
-        reward = float(result)
+        reward = float(number)
         return Verdict(reward=reward, reason=Reason.CORRECT if reward >= 1.0 else Reason.WRONG)
 
 

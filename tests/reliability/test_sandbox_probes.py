@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import threading
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -33,7 +32,7 @@ def programs(folder: Path, families: list[str]) -> list[str]:
 def surroundings(folder: Path) -> tuple[object, ...]:
     """What a program could have changed."""
     environment = {name: value for name, value in os.environ.items() if name != "PYTEST_CURRENT_TEST"}
-    return environment, os.getcwd(), threading.active_count(), sorted(folder.rglob("*"))
+    return environment, os.getcwd(), sorted(folder.rglob("*"))
 
 
 def tried(folder: Path, monkeypatch: pytest.MonkeyPatch, families: list[str], normal: int) -> int:
