@@ -96,7 +96,7 @@ class StepProgress:
     def say(self, text: str) -> None:
         """One line of its own, above the bar if there is one."""
         if self._bar is not None:
-            self._console.print(text)
+            self._console.print(text, markup=False)
         else:
             print(text, file=sys.stderr, flush=True)
 
