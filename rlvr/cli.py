@@ -5,6 +5,7 @@ Everything heavy is imported inside the commands, so that --help answers at once
 
 from __future__ import annotations
 
+import io
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -52,6 +53,8 @@ PIPED_WIDTH = 120
 
 def main() -> None:
     """The ``rlvr`` program."""
+    if isinstance(sys.stdout, io.TextIOWrapper):  # it is None where there is none
+        sys.stdout.reconfigure(errors="backslashreplace")
     app()
 
 
@@ -188,9 +191,9 @@ def _guard(command: Callable[[], None]) -> None:
 
 
 def _say(message: str) -> None:
-    from rlvr.report.terminal import printable
+    from rlvr.runtime.progress import say
 
-    print(printable(message.replace("\n", " ")), file=sys.stderr)
+    say(message)
 
 
 def _prepare(
@@ -328,7 +331,7 @@ def _audit(
     if as_json:
         print(dumps(result.to_json()))
     else:
-        console = Console(highlight=False)
+        console = Console(highlight=False, markup=False, emoji=False)
         if not console.is_terminal:
             console.width = PIPED_WIDTH
         console.print(view)
@@ -411,7 +414,7 @@ def _inspect(paths: list[Path], step: int | None, count: int) -> None:
     views += rollout_views(runs, step, count) if count else []
     if not views:
         _say("there is nothing to show yet: no rows, no rollouts")
-    console = Console(highlight=False)
+    console = Console(highlight=False, markup=False, emoji=False)
     if not console.is_terminal:
         console.width = PIPED_WIDTH
     for view in views:

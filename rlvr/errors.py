@@ -17,8 +17,15 @@ NOTHING = object()
 """Stands for a value that there is nothing to say of; None can be what was got."""
 
 
+LOGIN = re.compile(r"(?P<before>\w:/+)[^/\s@]+@|(?P<start>^|[\s/'\"])[^\s/@:'\"]+:[^\s/@]+@")
+"""What stands before the host in an address: https://token@host, name:password@host."""
+
+
 class RlvrError(Exception):
-    """The user's input is wrong. The message says where, what, what was got, what is allowed and what to do."""
+    """The user's input is wrong. The message says where, what, what was got, what is allowed and what to do.
+
+    Names and passwords in addresses are left out: messages end up in logs.
+    """
 
     exit_code = 2
 
@@ -32,7 +39,7 @@ class RlvrError(Exception):
             parts.append(f"allowed: {allowed}")
         if remedy is not None:
             parts.append(remedy)
-        super().__init__("; ".join(parts))
+        super().__init__(_without_logins("; ".join(parts)))
 
 
 class MissingExtraError(RlvrError):
@@ -80,5 +87,9 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
 
 
 def _shorten(value: object) -> str:
-    text = repr(value)
+    text = _without_logins(repr(value))
     return text if len(text) <= 80 else text[:77] + "..."
+
+
+def _without_logins(text: str) -> str:
+    return LOGIN.sub(lambda found: f"{found['before'] or found['start'] or ''}…@", text)

@@ -182,6 +182,7 @@ def test_a_function_that_fails_or_hangs_is_counted_and_the_audit_goes_on(tmp_pat
     assert {offender["reasons"]["own"] for offender in result["offenders"]} <= {"error", "timeout"}
 
 
+@pytest.mark.check("R16")
 def test_a_function_that_always_hangs_does_not_hold_up_the_audit(tmp_path: Path) -> None:
     result = audited(config(tmp_path, NUMBERS, {**own(tmp_path, "time.sleep(60)"), "seconds": 0.1}))
     assert result["stopped"]
@@ -478,6 +479,7 @@ def test_rollouts_from_before_metadata_were_saved_can_be_graded_again(tmp_path: 
     assert result["without_metadata"] == 8
 
 
+@pytest.mark.check("R29")
 def test_completions_are_shown_literally(tmp_path: Path) -> None:
     run = make_run(tmp_path / "run", {"number": 1.0}, tmp_path, paid=lambda answer, text: True)
     answer = call("audit", "--rescore", run)

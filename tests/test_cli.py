@@ -529,6 +529,7 @@ def test_inspect_of_something_else_is_refused(tmp_path: Path, world: World, refu
     assert "allowed: 1, 2, 3, 4, 5, 6" in refused("inspect", world.runs["rl"], "--step", "77")
 
 
+@pytest.mark.check("R29")
 def test_hostile_text_in_problems_is_shown_literally(world: World, tmp_path: Path) -> None:
     nasty = "\x1b]0;owned\x07[/bold] \x00 \r 1 + 1 ="
     (tmp_path / "p.jsonl").write_text((json.dumps({"question": nasty, "answer": "2"}) + "\n") * 2)

@@ -64,6 +64,7 @@ def score(response, answer):
 """
 
 
+@pytest.mark.check("R15")
 def test_an_error_in_a_function_stops_the_run_with_what_it_has(rl: dict[str, Any], tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text(FAILS_LATER)
     answer = train(tmp_path, {**rl, "reward": {"file": str(tmp_path / "mine.py"), "function": "score"}})
@@ -75,6 +76,7 @@ def test_an_error_in_a_function_stops_the_run_with_what_it_has(rl: dict[str, Any
     assert (tmp_path / "run" / "checkpoints" / "latest").exists()
 
 
+@pytest.mark.check("R15")
 def test_or_is_counted(rl: dict[str, Any], tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text(FAILS_LATER)
     table = {"file": str(tmp_path / "mine.py"), "function": "score", "on_error": "zero"}
@@ -137,6 +139,7 @@ def score(response, answer):
 """
 
 
+@pytest.mark.check("R16")
 def test_a_signal_is_heard_while_a_function_hangs(rl: dict[str, Any], tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text(HANGS)
     reward = {"file": str(tmp_path / "mine.py"), "function": "score", "seconds": 600.0}

@@ -11,6 +11,7 @@ from rlvr.audit.probing import tolerant
 from rlvr.audit.rates import Rate, rate, shortened
 from rlvr.config import ANSWERS, BEYOND_REWARDS, RewardConfig, RlConfig, StageConfig
 from rlvr.errors import RlvrError
+from rlvr.recorded import check_rows
 from rlvr.rewards import Attempt, Reason, RewardSum, Scorer, Verdicts
 from rlvr.tasks import make_task
 from rlvr.tasks.task import Task
@@ -191,9 +192,7 @@ def _regraded(
     run: str, step: int, rows: Sequence[dict[str, Any]], task: Task, reward: RewardConfig, scorer: Scorer
 ) -> Iterator[Regraded]:
     weighing = RewardSum(reward)
-    for row in rows:
-        if missing := [key for key in NEEDED if key not in row]:
-            raise RlvrError(f"{run}, rollouts of step {step}", f"a rollout has no {missing[0]}", remedy=_WHOLE)
+    check_rows(rows, NEEDED, f"{run}, rollouts of step {step}")
     futures = [scorer.submit(_attempt(task, row)) for row in rows]
     for row, future in zip(rows, futures, strict=True):
         try:
@@ -203,9 +202,6 @@ def _regraded(
             what = f"its gold answer {row['answer'][:40]!r} cannot be read: {error}"
             raise RlvrError(where, what, remedy="choose another reward") from None
         yield _compared(step, row, verdicts, weighing)
-
-
-_WHOLE = "give a run directory that rlvr wrote"
 
 
 def _attempt(task: Task, row: dict[str, Any]) -> Attempt:

@@ -30,8 +30,10 @@ class ModelLocation:
 def locate(model: str) -> ModelLocation | None:
     """Find what a ``model:`` value names; None if it looks like a local path at which nothing is yet.
 
-    Raises RlvrError for a path that exists and holds no model, and for a checkpoint that is damaged.
+    Raises RlvrError for an address, for a path that exists and holds no model, and for a checkpoint that is damaged.
     """
+    if "://" in model:
+        raise RlvrError("model", "is an address", got=model, remedy="give a path or a name on the hub, owner/name")
     path = Path(model).expanduser()
     if path.is_file():
         if path.suffix != ".gguf":

@@ -12,7 +12,7 @@ from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
 from rlvr.config import PromptConfig, TokenizerConfig
 from rlvr.errors import RlvrError
 from rlvr.models.vocabulary import BOS, DEFAULT_BPE_SIZE, EOS, PAD, SPECIAL, THINK, UNK, vocabulary
-from rlvr.runtime.progress import console
+from rlvr.runtime.progress import say
 
 
 def build_tokenizer(config: TokenizerConfig, texts: Iterable[str], max_length: int) -> PreTrainedTokenizerFast:
@@ -113,10 +113,7 @@ class Codec:
 
 @lru_cache(maxsize=1)
 def _warn_of_unknown_tokens(name: str) -> None:
-    console().print(
-        f"warning: the tokenizer does not know all of these texts and writes {name} for what it does not know",
-        markup=False,
-    )
+    say(f"warning: the tokenizer does not know all of these texts and writes {name} for what it does not know")
 
 
 def make_codec(tokenizer: PreTrainedTokenizerBase, prompt: PromptConfig, extra_stop_ids: Iterable[int] = ()) -> Codec:

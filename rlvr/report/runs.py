@@ -38,8 +38,8 @@ class Run:
             steps = ", ".join(map(str, self.rollout_steps())) or "none"
             raise RlvrError(str(self.path), "has no rollouts of that step", got=step, allowed=steps)
         try:
-            rows = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
-        except ValueError:
+            rows = [json.loads(line) for line in file.read_bytes().splitlines()]
+        except (ValueError, RecursionError):
             rows = [None]
         if not all(isinstance(row, dict) for row in rows):
             raise RlvrError(str(file), "is damaged: its lines are not all JSON objects", remedy="delete it")

@@ -8,19 +8,17 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from rlvr.recorded import check_rows
 from rlvr.report.runs import Run, training_seconds
 from rlvr.runtime.metrics import Row
 from rlvr.runtime.notes import read_explanations
-from rlvr.runtime.progress import summary
+from rlvr.runtime.progress import printable, summary
 
 WIDTH = 60
 HEIGHT = 8
+SHOWN = ("index", "question", "answer", "completion", "mode", "correct", "reward", "advantage", "token_ids")
+"""What of a rollout is shown."""
 BLOCKS = " ▁▂▃▄▅▆▇█"
-
-
-def printable(text: str) -> str:
-    """Text with every control character but line ends made visible, so that it can do nothing to a terminal."""
-    return "".join(c if c == "\n" or c.isprintable() else f"\\x{ord(c):02x}" for c in text)
 
 
 def comparison(runs: Sequence[Run]) -> Table:
@@ -34,7 +32,7 @@ def comparison(runs: Sequence[Run]) -> Table:
     several = len({name.split("/")[1] for name in names} - {"documents"}) > 1
     for name in names:
         table.add_row(
-            f"{printable(name.split('/')[1])}: {_label(name)}" if several else _label(name),
+            Text(printable(f"{name.split('/')[1]}: {_label(name)}" if several else _label(name))),
             *(_cell(row, name) for row in rows),
         )
     made = [training_seconds(run) for run in runs]
@@ -87,7 +85,9 @@ def growth(run: Run) -> RenderableType | None:
     parts = []
     for mode in shown:
         parts.append(
-            Text(f"P({mode}) while training, steps 1 to {last}, {printable(str(run.path))}\n{chart(series[mode])}")
+            Text(
+                f"P({printable(mode)}) while training, steps 1 to {last}, {printable(str(run.path))}\n{chart(series[mode])}"
+            )
         )
         points = "  ".join(f"{step}: {series[mode][step - 1]:.3f}" for step in _doubling(len(series[mode])))
         parts.append(Text(f"      step: P   {points}"))
@@ -143,6 +143,7 @@ def rollout_views(runs: Sequence[Run], step: int | None, count: int) -> list[Ren
 def rollouts_view(run: Run, step: int, count: int) -> RenderableType:
     """``count`` groups of one step: question, answer, and every attempt with its mode, reward and advantage."""
     rows = run.rollouts(step)
+    check_rows(rows, SHOWN, f"{run.path}, rollouts of step {step}")
     indices = list(dict.fromkeys(row["index"] for row in rows))[:count]
     blocks: list[RenderableType] = [Text(printable(f"{run.path}, step {step}: {len(rows)} rollouts"))]
     for index in indices:

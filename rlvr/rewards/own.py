@@ -17,6 +17,9 @@ from rlvr.rewards.verdict import Reason, Verdict
 DOES_NOT_APPLY = "does not apply"
 """What a function returns for a response that it has nothing to say about."""
 
+LARGEST = 1e18
+"""What a reward may be, either way: its square is still far from the largest number of float32, 3e38."""
+
 ARGUMENTS = ("question", "answer", "response", "metadata")
 
 
@@ -50,9 +53,10 @@ class OwnFunction:
             raise OwnError(f"raised {_named(call.error)}")
         if isinstance(result, str) and result == DOES_NOT_APPLY:
             return None
-        if not isinstance(result, numbers.Real) or not math.isfinite(result):
+        number: Any = result if isinstance(result, numbers.Real) else math.nan
+        if not abs(number) <= LARGEST:
             raise OwnError(f"returned {_short(result)}, which is no finite number")
-        reward = float(result)
+        reward = float(number)
         return Verdict(reward=reward, reason=Reason.CORRECT if reward >= 1.0 else Reason.WRONG)
 
 
@@ -89,5 +93,8 @@ def _named(error: Exception) -> str:
 
 
 def _short(value: object) -> str:
-    text = repr(value)
+    """A value as it is written, or its type where that cannot be: an int of thousands of digits, a class that fails."""
+    text = f"an object of type {type(value).__name__}"
+    with Foreign():
+        text = repr(value)
     return text if len(text) <= 60 else text[:57] + "..."

@@ -30,10 +30,10 @@ class LostProcessError(Exception):
 class ScoringProcess:
     """A process of ``rlvr.rewards.worker``, in a session of its own: a Ctrl-C at the terminal is not for it.
 
-    reward: the reward section as JSON. show_output: what graders print goes to our standard error, else nowhere.
+    show_output: what graders print goes to our standard error, else nowhere.
     """
 
-    def __init__(self, reward: dict[str, Any], *, show_output: bool) -> None:
+    def __init__(self, *, show_output: bool) -> None:
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-m", "rlvr.rewards.worker"],
             stdin=subprocess.PIPE,
@@ -50,7 +50,10 @@ class ScoringProcess:
         self._stdin, self._stdout = self._process.stdin, self._process.stdout
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._stdout, selectors.EVENT_READ)
-        self.started = self.ask({"reward": reward}, START_SECONDS)
+
+    def start(self, reward: dict[str, Any]) -> dict[str, Any]:
+        """The reply to the reward section, as JSON, that all questions are about. Raises LostProcessError like ``ask``."""
+        return self.ask({"reward": reward}, START_SECONDS)
 
     def ask(self, question: dict[str, Any], seconds: float) -> dict[str, Any]:
         """The reply to a question. Raises LostProcessError, after which this process is gone."""

@@ -91,8 +91,7 @@ class Scorer:
         try:
             reply = process.ask({"component": name, "attempt": asdict(attempt)}, self._limits[name])
         except LostProcessError as lost:
-            with self._lock:
-                self._all.discard(process)
+            self._forget(process)
             if name == "own":
                 return self._own_failed(str(lost), attempt, Reason.TIMEOUT if lost.hung else Reason.ERROR)
             return Verdict(reward=0.0, reason=Reason.TIMEOUT if lost.hung else Reason.ERROR)
@@ -107,17 +106,23 @@ class Scorer:
                 raise RuntimeError("the scorer is closed")
             if self._idle:
                 return self._idle.pop()
-        reward = self._config.model_dump(exclude_none=True)
+            process = ScoringProcess(show_output=self._config.own is not None)
+            self._all.add(process)  # from now on whoever closes the scorer ends it, though it may never answer
         try:
-            process = ScoringProcess(reward, show_output=self._config.own is not None)
+            started = process.start(self._config.model_dump(exclude_none=True))
         except LostProcessError as lost:
+            self._forget(process)
             raise RlvrError("reward", f"a scoring process {lost} while it started", remedy=_START_REMEDY) from None
-        if "refused" in process.started:
+        if "refused" in started:
             process.end()
-            raise _refused(process.started)
-        with self._lock:
-            self._all.add(process)
+            self._forget(process)
+            raise _refused(started)
         return process
+
+    def _forget(self, process: ScoringProcess) -> None:
+        """A process that is gone."""
+        with self._lock:
+            self._all.discard(process)
 
     def _read(self, reply: dict[str, Any], attempt: Attempt) -> Verdict | None:
         if "bug" in reply:

@@ -1,9 +1,11 @@
 """A scoring process: reads one JSON line, answers one JSON line (``python -m rlvr.rewards.worker``, started by Scorer)."""
 
+import ctypes
 import faulthandler
 import json
 import os
 import resource
+import signal
 import sys
 import traceback
 from typing import Any, TextIO
@@ -22,9 +24,14 @@ MEMORY_BYTES = 4 << 30
 GRACE_SECONDS = 30.0
 """A call that is so much later than its limit ends the process by itself: whoever started it is gone."""
 
+PR_SET_PDEATHSIG = 1
+"""Of prctl(2): the signal that a process gets when the one that started it ends."""
+
 
 def main() -> None:
-    """Answer until standard input ends."""
+    """Answer until standard input ends, or until the process that started this one does, whatever is being called then."""
+    if sys.platform == "linux":  # elsewhere GRACE_SECONDS has to do
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     # What graders print must not stand between the answers, nor may they read the questions.
     questions, answers = os.fdopen(os.dup(0), encoding="utf-8"), os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)

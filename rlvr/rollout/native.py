@@ -13,7 +13,7 @@ from rlvr.rollout.forward import ForwardDecoder
 from rlvr.rollout.llama import LlamaDecoder, obstacle
 from rlvr.rollout.sampling import Sampler, Written, decode_in_parts
 from rlvr.runtime.device import openmp_sleeps
-from rlvr.runtime.progress import console
+from rlvr.runtime.progress import say
 from rlvr.runtime.threads import CACHED_BYTES, deal, most_workers, side_by_side
 from rlvr.types import Request, Sampling
 
@@ -96,6 +96,4 @@ def workers_for(rows: int, *, parameter_bytes: int, device: torch.device) -> int
 @cache
 def _say_why_not(reason: str) -> None:
     """Once for each reason."""
-    console().print(
-        f"rollout.engine native: transformers' forward pass decodes this model, since {reason}", markup=False
-    )
+    say(f"rollout.engine native: transformers' forward pass decodes this model, since {reason}")

@@ -8,7 +8,7 @@ import torch
 
 from rlvr.config import StageConfig
 from rlvr.errors import RlvrError
-from rlvr.runtime.progress import console
+from rlvr.runtime.progress import say
 from rlvr.runtime.run_dir import RunDirectory, record_environment
 
 
@@ -56,7 +56,5 @@ def start(config: StageConfig, run: RunDirectory, graders: dict[str, str]) -> to
         graders=graders,
     )
     if changed:
-        console().print(
-            f"the environment has changed ({'; '.join(changed)}): bits may differ from an uninterrupted run"
-        )
+        say(f"the environment has changed ({'; '.join(changed)}): bits may differ from an uninterrupted run")
     return device

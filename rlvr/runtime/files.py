@@ -51,10 +51,10 @@ def _os_error(error: BaseException | None) -> int | None:
 
 
 def write_atomically(path: Path, text: str) -> None:
-    """Write a whole text file or nothing: aside, synced, then renamed."""
+    """Write a whole text file or nothing: aside, synced, then renamed. Half a character is written as JSON and YAML escape it."""
     handle, aside = tempfile.mkstemp(dir=path.parent, prefix=".tmp-")
     try:
-        with os.fdopen(handle, "w", encoding="utf-8", errors="surrogatepass") as file:
+        with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())

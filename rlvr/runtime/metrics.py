@@ -47,15 +47,29 @@ def without_infinities(metrics: Metrics | Row) -> Row:
 
 
 def read_rows(path: Path) -> list[Row]:
-    """All whole rows of a metrics file; a last line cut off by a crash is left out. No file, no rows."""
+    """All whole rows of a metrics file; a last line cut off by a crash is left out. No file, no rows.
+
+    Raises RlvrError for a line that is none.
+    """
     if not path.exists():
         return []
-    text = path.read_text(encoding="utf-8")
-    whole = text[: text.rfind("\n") + 1]
+    text = path.read_bytes()
     rows = []
-    for number, line in enumerate(whole.splitlines(), start=1):
+    for number, line in enumerate(text[: text.rfind(b"\n") + 1].splitlines(), start=1):
         try:
-            rows.append(json.loads(line))
-        except ValueError:
-            raise RlvrError(f"{path}:{number}", "is damaged: not a row of JSON", remedy="remove the line") from None
+            row = json.loads(line)
+        except (ValueError, RecursionError):
+            row = None
+        if not _is_row(row):
+            raise RlvrError(f"{path}:{number}", "is damaged: not a row of JSON", remedy="remove the line")
+        rows.append(row)
     return rows
+
+
+def _is_row(value: object) -> bool:
+    """Whether a line's value names the step and holds numbers."""
+    return (
+        isinstance(value, dict)
+        and isinstance(value.get("step"), int)
+        and all(each is None or isinstance(each, int | float) for each in value.values())
+    )

@@ -24,9 +24,19 @@ WORTH_SAYING = 0.005
 """A share below this is 0.00."""
 
 
+def printable(text: str) -> str:
+    """Text with every control character but line ends made visible, so that it can do nothing to a terminal."""
+    return "".join(c if c == "\n" or c.isprintable() else f"\\x{ord(c):02x}" for c in text)
+
+
+def say(message: str) -> None:
+    """A message as one line on stderr."""
+    print(printable(message.replace("\n", " ")), file=sys.stderr, flush=True)
+
+
 def console() -> Console:
-    """A console for messages; stdout is kept for what programs read."""
-    return Console(stderr=True, highlight=False, soft_wrap=True)
+    """A console for tables, taken literally; stdout is kept for what programs read."""
+    return Console(stderr=True, highlight=False, markup=False, emoji=False, soft_wrap=True)
 
 
 def summary(row: Row) -> str:
@@ -65,12 +75,12 @@ class StepProgress:
     def __enter__(self) -> Self:
         if self._console.is_terminal:
             self._bar = Progress(
-                TextColumn("{task.description}"),
+                TextColumn("{task.description}", markup=False),
                 BarColumn(bar_width=24),
                 MofNCompleteColumn(),
-                TextColumn("{task.fields[rate]}"),
+                TextColumn("{task.fields[rate]}", markup=False),
                 TimeRemainingColumn(),
-                TextColumn("{task.fields[text]}"),
+                TextColumn("{task.fields[text]}", markup=False),
                 console=self._console,
             )
             self._task = self._bar.add_task(self._label, total=self._total, completed=self._start, rate="", text="")

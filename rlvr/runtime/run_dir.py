@@ -74,6 +74,8 @@ def open_run(path: Path, config: StageConfig, inputs: dict[str, str], *, fresh: 
     not a run directory, was made from another configuration or other inputs (what differs is named), or if all of its
     checkpoints are damaged.
     """
+    if any("\ud800" <= character <= "\udfff" for character in str(path.absolute())):
+        raise RlvrError(str(path), "is no UTF-8, which weights are saved under", remedy="choose another with --run")
     try:
         if fresh and path.exists():
             _move_aside(path)

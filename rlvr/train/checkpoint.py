@@ -19,7 +19,7 @@ from rlvr.models.pretrained import restore_weights, save_model
 from rlvr.runtime.files import Writing, sync, write_json
 from rlvr.runtime.manifest import damage, seal
 from rlvr.runtime.metrics import Row
-from rlvr.runtime.progress import console
+from rlvr.runtime.progress import say
 from rlvr.runtime.run_dir import free_name
 from rlvr.runtime.saved import ASIDE, REPLACED, STATE, is_checkpoint, newest_whole, point_at, remove, step_folders
 from rlvr.train.optim import Optimizer
@@ -92,7 +92,7 @@ class Checkpoints:
             return None
         folder = newest.folder
         for damaged in newest.passed:
-            console().print(f"warning: {damaged}; going on from {folder.name}", markup=False)
+            say(f"warning: {damaged}; going on from {folder.name}")
         restore_weights(self.model, folder)
         try:
             self._load_optimizer(folder)

@@ -7,7 +7,8 @@ import pytest
 from rich.console import Console, RenderableType
 
 from rlvr.report.runs import Run
-from rlvr.report.terminal import HEIGHT, WIDTH, chart, comparison, growth, printable, rollouts_view
+from rlvr.report.terminal import HEIGHT, WIDTH, chart, comparison, growth, rollouts_view
+from rlvr.runtime.progress import printable
 
 
 def shown(view: RenderableType) -> str:

@@ -100,7 +100,8 @@ def run(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.slow
-def test_rewardlint_gets_no_exploit_paid(tmp_path: Path) -> None:
+@pytest.mark.check("R34")
+def test_rewardlint_gets_no_exploit_paid(tmp_path: Path, record_property: Any) -> None:
     done = run("rewardlint.cli", "audit", f"{AUDITED}:score", "--fail-on", "exploit", "-f", "json", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     audit = json.loads(done.stdout)
@@ -108,6 +109,8 @@ def test_rewardlint_gets_no_exploit_paid(tmp_path: Path) -> None:
     assert audit["by_category"]["exploit"] == {"total": 24, "failed": 0}
     assert audit["false_positive_rate"] == 0
     assert {case["id"] for case in audit["failures"]} == set(NOT_OURS)
+    exploits, cases = audit["by_category"]["exploit"], audit["n_cases"]
+    record_property("figure", f"rewardlint: {exploits['failed']} of {exploits['total']} exploits paid, {cases} cases")
 
 
 def falsepass(folder: Path, ask: str) -> tuple[subprocess.CompletedProcess[str], dict[str, Any]]:
@@ -122,6 +125,7 @@ def falsepass(folder: Path, ask: str) -> tuple[subprocess.CompletedProcess[str],
 
 
 @pytest.mark.slow
+@pytest.mark.check("R34")
 @pytest.mark.parametrize(
     ("ask", "form"),
     [
@@ -131,7 +135,7 @@ def falsepass(folder: Path, ask: str) -> tuple[subprocess.CompletedProcess[str],
     ],
 )
 def test_falsepass_gets_nothing_paid_that_is_wrong_and_nearly_all_that_is_right(
-    tmp_path: Path, ask: str, form: str
+    tmp_path: Path, record_property: Any, ask: str, form: str
 ) -> None:
     done, audit = falsepass(tmp_path, ask)
     assert audit["meta"]["examples"] == len(PROBLEMS)
@@ -142,3 +146,9 @@ def test_falsepass_gets_nothing_paid_that_is_wrong_and_nearly_all_that_is_right(
     # It would have us take E for e.
     assert disagreed == {("answer_case_swapped", "e")}
     assert done.returncode == 0, done.stderr
+    right = [row for row in audit["results"] if row["expected"] != "zero"]
+    paid = [row for row in audit["results"] if row["expected"] == "zero" and not row["passed"]]
+    refused = [row for row in right if not row["passed"]]
+    record_property(
+        "figure", f"falsepass, {form}: {len(paid)} wrong paid, {len(refused)} of {len(right)} right refused"
+    )

@@ -285,6 +285,7 @@ def test_a_value_that_only_looks_like_the_expected_one_is_wrong(
     assert returns(grader, expected, expression) in {Reason.WRONG, Reason.REFUSED}
 
 
+@pytest.mark.check("R32")
 @needs_wasm
 def test_the_verdict_and_the_instructions_are_the_same_every_time_and_in_every_thread() -> None:
     source = "import random\ndef f(n): return [random.random() for _ in range(n)][-1:] + [hash('a'), id(f)]"
@@ -330,6 +331,7 @@ def hide_packages(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setitem(sys.modules, name, None)
 
 
+@pytest.mark.check("R36")
 def test_without_a_sandbox_the_grader_cannot_be_made(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     hide_packages(monkeypatch)
     monkeypatch.setenv("PATH", str(tmp_path))
@@ -342,6 +344,7 @@ def test_without_a_sandbox_the_grader_cannot_be_made(monkeypatch: pytest.MonkeyP
         CodeGrader(fuel=1, sandbox="wasm")
 
 
+@pytest.mark.check("R36")
 def test_a_bubblewrap_that_does_not_work_is_no_sandbox(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     program = tmp_path / "bwrap"
     program.write_text("#!/bin/sh\necho 'bwrap: No permissions to create new namespace' >&2\nexit 1\n")
@@ -358,6 +361,7 @@ def test_the_default_sandbox_needs_no_warning() -> None:
     assert sandbox_warning() is None
 
 
+@pytest.mark.check("R36")
 @needs_bubblewrap
 def test_without_the_extra_bubblewrap_is_used_and_said_to_be(monkeypatch: pytest.MonkeyPatch) -> None:
     hide_packages(monkeypatch)

@@ -178,6 +178,7 @@ def test_installed_packages_are_not_in_reach() -> None:
     assert value_of(source % sys.path) == []
 
 
+@pytest.mark.check("R28")
 @needs_bubblewrap
 def test_there_is_no_environment_no_open_file_and_no_capability(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RLVR_SECRET", "secret")

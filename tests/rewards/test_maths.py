@@ -91,6 +91,7 @@ def test_a_gold_answer_is_equal_to_itself(gold: str) -> None:
     assert grade_math(gold, boxed(gold))
 
 
+@pytest.mark.check("R33")
 @pytest.mark.parametrize("answer", pairs.CODE)
 def test_code_is_no_answer(answer: str) -> None:
     assert not grade_math("5", boxed(answer))
@@ -101,6 +102,7 @@ def test_junk_is_no_answer(answer: str) -> None:
     assert not grade_math("0", boxed(answer))
 
 
+@pytest.mark.check("R33")
 @pytest.mark.parametrize("gold", GOLDS)
 def test_costly_answers_are_refused_at_once(gold: str) -> None:
     for answer in COSTLY:
@@ -187,6 +189,7 @@ def test_reasons() -> None:
     assert grade_math("42", boxed("41")).extracted == "41"
 
 
+@pytest.mark.check("R32")
 def test_verdicts_are_the_same_in_threads_and_again() -> None:
     rows = [*EQUAL, *DIFFERENT][::4]
 

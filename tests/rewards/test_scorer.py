@@ -78,6 +78,7 @@ def test_there_is_one_score_an_attempt_in_their_order() -> None:
     assert [bool(verdicts["math"]) for verdicts in found] == [answer == "42" for answer in answers]
 
 
+@pytest.mark.check("R16")
 def test_a_process_that_hangs_or_dies_is_replaced_and_only_its_own_attempt_charged(own: Path) -> None:
     table = {"file": str(own), "function": "score", "seconds": 0.5, "on_error": "zero"}
     responses = ["42", "hang", "42", "die", "42", "raise", "42", "none", "nan", "text", "42", "41"]
