@@ -5,10 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from rlvr.config import stage_of
-from rlvr.config_file import read_text
+from rlvr.config_file import read_mapping
 from rlvr.errors import RlvrError
 from rlvr.models.location import looks_local
 from rlvr.runtime.metrics import Row, read_rows
@@ -53,12 +51,7 @@ def open_finished(path: Path) -> Run:
         raise RlvrError(
             str(path), "is not a run directory: it has no config.yaml", remedy="give a directory under runs/"
         )
-    try:
-        config = yaml.safe_load(read_text(file))
-    except yaml.YAMLError:
-        config = None
-    if not isinstance(config, dict):
-        raise RlvrError(str(file), "is damaged: it is no mapping of keys to values")
+    config = read_mapping(file)
     return Run(path=path, stage=stage_of(config), config=config, rows=read_rows(path / "metrics.jsonl"))
 
 

@@ -17,10 +17,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-import yaml
-
 from rlvr.config import StageConfig
-from rlvr.config_file import differences, dump, read_text
+from rlvr.config_file import differences, dump, read_mapping, resolved
 from rlvr.errors import RlvrError
 from rlvr.runtime.files import write_atomically, write_json
 
@@ -148,7 +146,12 @@ def _compare_or_write(path: Path, config: StageConfig, inputs: dict[str, str]) -
         write_atomically(file, dump(config))
         write_json(path / INPUTS, inputs)
         return
-    changed = differences(_read_config(file), yaml.safe_load(dump(config)))
+    try:
+        made_from = read_mapping(file)
+    except RlvrError as error:
+        remedy = "choose another directory with --run, or move this one aside with --fresh"
+        raise RlvrError(str(path), f"what it was made from cannot be read ({error})", remedy=remedy) from None
+    changed = differences(made_from, resolved(config))
     if changed:
         raise RlvrError(
             str(path),
@@ -162,18 +165,6 @@ def _compare_or_write(path: Path, config: StageConfig, inputs: dict[str, str]) -
             f"was made from other contents of {', '.join(other[:4])}",
             remedy="put them back, choose another directory with --run, or move this one aside with --fresh",
         )
-
-
-def _read_config(file: Path) -> dict[str, Any]:
-    try:
-        tree = yaml.safe_load(read_text(file))
-    except yaml.YAMLError:
-        tree = None
-    if not isinstance(tree, dict):
-        raise RlvrError(
-            str(file), "is damaged", remedy="choose another directory with --run, or move this one aside with --fresh"
-        )
-    return tree
 
 
 def record_environment(
