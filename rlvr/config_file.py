@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 import stat
 from pathlib import Path
@@ -170,17 +171,23 @@ def _parse(text: str, source: str, *, numbered: bool = True) -> tuple[Any, dict[
 def read_text(path: Path, max_bytes: int | None = None) -> str:
     """The text of a file that the user named; RlvrError says why it cannot be read."""
     try:
+        return io.TextIOWrapper(io.BytesIO(read_bytes(path, max_bytes)), encoding="utf-8-sig").read()
+    except UnicodeDecodeError as error:
+        raise RlvrError(str(path), f"is not UTF-8 text (byte {error.start})") from None
+
+
+def read_bytes(path: Path, max_bytes: int | None = None) -> bytes:
+    """The contents of a file that the user named; RlvrError says why it cannot be read."""
+    try:
         status = path.stat()
         if not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):
             raise RlvrError(str(path), "is a device or a pipe, not a file")  # it may have no end
         if max_bytes is not None and status.st_size > max_bytes:
             raise RlvrError(str(path), f"is larger than {max_bytes} bytes, too large for this kind of file")
-        return path.read_text(encoding="utf-8-sig")
+        return path.read_bytes()
     except FileNotFoundError:
         near = did_you_mean(path.name, [p.name for p in path.parent.iterdir()]) if path.parent.is_dir() else ""
         raise RlvrError(str(path), "no such file", remedy=near or "check the path") from None
-    except UnicodeDecodeError as error:
-        raise RlvrError(str(path), f"is not UTF-8 text (byte {error.start})") from None
     except OSError as error:
         raise RlvrError(str(path), f"cannot be read: {error.strerror}") from None
     except ValueError as error:

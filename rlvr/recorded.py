@@ -6,6 +6,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+from rlvr.config_file import read_bytes
 from rlvr.errors import RlvrError
 from rlvr.types import Completion, Group, Problem, Rollout, StopReason
 
@@ -37,10 +38,10 @@ class Recorded:
         """The groups of step ``step`` (from 1). RlvrError names a line that is no rollout, or one of another tokenizer."""
         file = self._files[(step - 1) % len(self._files)]
         rollouts = []
-        for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), start=1):
+        for number, line in enumerate(read_bytes(file).splitlines(), start=1):
             try:
-                rollouts.append(_rollout(json.loads(line)))
-            except (ValueError, KeyError, TypeError) as error:
+                rollouts.append(_rollout(json.loads(str(line, "utf-8"))))
+            except (ValueError, KeyError, TypeError, RecursionError) as error:
                 what = f"is no rollout: {type(error).__name__} {error}"
                 raise RlvrError(f"{KEY}: {file}:{number}", what) from None
         if not rollouts:

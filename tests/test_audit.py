@@ -505,6 +505,6 @@ def test_what_cannot_be_graded_again_is_refused(tmp_path: Path, refused: Callabl
     save(run, [{**row, "answer": "many"} for row in rows])
     assert "its gold answer 'many' cannot be read" in refused("audit", "--rescore", run)
     (run / "rollouts" / "step_000001.jsonl").write_text("{]\n")
-    assert "step_000001.jsonl: is damaged" in refused("audit", "--rescore", run)
+    assert "step_000001.jsonl:1: is damaged" in refused("audit", "--rescore", run)
     (run / "rollouts" / "step_000001.jsonl").unlink()
     assert "has no saved rollouts" in refused("audit", "--rescore", run)

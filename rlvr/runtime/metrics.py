@@ -6,6 +6,7 @@ from pathlib import Path
 
 from rlvr.errors import RlvrError
 from rlvr.runtime.files import write_atomically
+from rlvr.runtime.written import NUMBER, read_lines
 from rlvr.types import Metrics
 
 Row = dict[str, float | None]
@@ -35,14 +36,8 @@ def without_infinities(metrics: Metrics | Row) -> Row:
 
 def read_rows(path: Path) -> list[Row]:
     """All whole rows of a metrics file; a last line cut off by a crash is left out. No file, no rows."""
-    if not path.exists():
-        return []
-    text = path.read_text(encoding="utf-8")
-    whole = text[: text.rfind("\n") + 1]
-    rows = []
-    for number, line in enumerate(whole.splitlines(), start=1):
-        try:
-            rows.append(json.loads(line))
-        except ValueError:
-            raise RlvrError(f"{path}:{number}", "is damaged: not a row of JSON", remedy="remove the line") from None
+    rows = read_lines(path, {"step": int})
+    for number, row in enumerate(rows, start=1):
+        if not all(value is None or isinstance(value, NUMBER) for value in row.values()):
+            raise RlvrError(f"{path}:{number}", "is damaged: not a row of numbers", remedy="remove the line")
     return rows

@@ -12,6 +12,7 @@ from typing import Any
 from rlvr.explain import Explainer, Explanation
 from rlvr.runtime.files import write_atomically
 from rlvr.runtime.metrics import Row
+from rlvr.runtime.written import read_lines
 
 FILE = "explanations.jsonl"
 
@@ -64,8 +65,4 @@ def _line(explanation: Explanation) -> str:
 
 def read_explanations(folder: Path) -> list[dict[str, Any]]:
     """The explanations of a run; none without the file. A last line cut off by a crash is left out."""
-    file = folder / FILE
-    if not file.exists():
-        return []
-    text = file.read_text(encoding="utf-8")
-    return [json.loads(line) for line in text[: text.rfind("\n") + 1].splitlines()]
+    return read_lines(folder / FILE, {"step": int, "sentence": str})

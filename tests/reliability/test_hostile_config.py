@@ -1,6 +1,5 @@
 """Configurations with mistakes and configurations that attack: one line, at once, in little memory, and nothing is run."""
 
-import os
 import resource
 import subprocess
 import sys
@@ -10,7 +9,6 @@ from pathlib import Path
 
 import pytest
 from conftest import call
-
 
 MEMORY = 200 << 20
 """Bytes that refusing a file may take, the interpreter and its imports included."""
@@ -29,7 +27,11 @@ TYPOS = {
     "unknown key": (RL.replace("group_size", "groupsize"), ":4: rollout.groupsize: unknown key", "rollout.group_size"),
     "unknown section": (RL.replace("train:", "trian:"), ":5: trian: unknown key", "Did you mean train?"),
     "unknown key in a task": (RL.replace("length", "lenght"), ":2: task.lenght: unknown key", "task.length"),
-    "unknown key three deep": (RL + "algo:\n  kl:\n    coeficient: 1\n", ":10: algo.kl.coeficient: unknown key", "Did you mean algo.kl.coefficient?"),
+    "unknown key three deep": (
+        RL + "algo:\n  kl:\n    coeficient: 1\n",
+        ":10: algo.kl.coeficient: unknown key",
+        "Did you mean algo.kl.coefficient?",
+    ),
     "unknown task": (RL.replace("modsum", "modsun"), ":2: task: unknown value", "Did you mean modsum?"),
     "unknown choice": (RL + "device: gpu\n", ":8: device: ", "cuda"),
     "a text for a number": (RL.replace("3", "three"), ":6: train.max_steps: ", "got 'three'"),
@@ -39,7 +41,11 @@ TYPOS = {
     "out of range": (RL.replace("1e-3", "-1"), ":7: train.learning_rate: ", "greater than 0"),
     "not a number": (RL.replace("1e-3", ".nan"), ":7: train.learning_rate: ", "finite"),
     "a key twice": (RL + "seed: 1\nseed: 2\n", ":9: seed: given twice", ":8"),
-    "a key twice in a section": (RL.replace("  max_steps: 3\n", "  max_steps: 3\n" * 2), ":7: train.max_steps: given", ""),
+    "a key twice in a section": (
+        RL.replace("  max_steps: 3\n", "  max_steps: 3\n" * 2),
+        ":7: train.max_steps: given",
+        "",
+    ),
     "a tab": (RL.replace("  group_size", "\tgroup_size"), ":4: not plain YAML", "\\t"),
     "an open bracket": (RL.replace("16}", "16"), ":", "not plain YAML"),
     "a section without a value": (RL.replace("  group_size: 4\n", ""), ":3: rollout: must be a section", "None"),
@@ -165,22 +171,20 @@ def limited() -> None:
     resource.setrlimit(resource.RLIMIT_AS, (4 << 30, 4 << 30))
 
 
-def measured(*arguments: object, cwd: Path | None = None) -> tuple[int, str, float, int]:
+MEASURED = """
+import atexit, re
+atexit.register(lambda: print(re.search(r"VmHWM:\\s+(\\d+)", open("/proc/self/status").read())[1]))
+from rlvr.cli import app
+app()
+"""
+
+
+def measured(*arguments: object) -> tuple[int, str, float, int]:
     """rlvr as a process of its own: exit code, standard error, seconds and the most memory it had in bytes."""
     started = time.perf_counter()
-    with subprocess.Popen(
-        [sys.executable, "-m", "rlvr", *map(str, arguments)],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        cwd=cwd,
-        preexec_fn=limited,  # noqa: PLW1509
-    ) as process:
-        assert process.stderr is not None
-        text = process.stderr.read()
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-    return process.returncode, text, time.perf_counter() - started, usage.ru_maxrss * 1024
+    command = [sys.executable, "-c", MEASURED, *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, preexec_fn=limited)
+    return done.returncode, done.stderr, time.perf_counter() - started, int(done.stdout.split()[-1]) << 10
 
 
 @pytest.mark.check("R23")
@@ -216,19 +220,16 @@ def test_refusing_it_takes_little_time_and_memory(
 
 
 VALUES = {
-    name: text
-    for name, text in {
-        "python/object/apply": "!!python/object/apply:os.system ['touch {marker}']",
-        "python/name": "!!python/name:os.system",
-        "alias of itself": "&a [*a]",
-        "flow nesting": "[" * 10_000,
-        "nested mappings": "{a: " * 10_000,
-        "a surrogate": '"\\ud800"',
-        "a long number": "9" * 5000,
-        "date": "2024-99-99",
-        "tag": "!!bool x",
-        "another document": "--- 1\n--- 2",
-    }.items()
+    "python/object/apply": "!!python/object/apply:os.system ['touch {marker}']",
+    "python/name": "!!python/name:os.system",
+    "alias of itself": "&a [*a]",
+    "flow nesting": "[" * 10_000,
+    "nested mappings": "{a: " * 10_000,
+    "a surrogate": '"\\ud800"',
+    "a long number": "9" * 5000,
+    "date": "2024-99-99",
+    "tag": "!!bool x",
+    "another document": "--- 1\n--- 2",
 }
 
 
@@ -246,7 +247,9 @@ def test_a_hostile_value_on_the_command_line_is_one_line(
 
 
 @pytest.mark.check("R23")
-@pytest.mark.parametrize("name", ["a" + ".a" * 5000, "task." * 300 + "x", "", ".", "..", "a..b", "task.", "=", "\ud800"])
+@pytest.mark.parametrize(
+    "name", ["a" + ".a" * 5000, "task." * 300 + "x", "", ".", "..", "a..b", "task.", "=", "\ud800"]
+)
 def test_a_hostile_key_on_the_command_line_is_one_line(name: str, file: Path, refused: Callable[..., str]) -> None:
     file.write_text(RL)
     assert len(refused("rl", file, "--set", f"{name}=1")) < 30_000
