@@ -198,8 +198,8 @@ def _say(message: str) -> None:
 
 def _prepare(
     stage: str, file: Path, settings: list[str] | None, dry_run: bool, *, json: bool = False
-) -> StageConfig | None:
-    """The checked configuration; None if checking was all that was asked."""
+) -> tuple[Any, list[str]] | None:
+    """The checked configuration and what was warned of; None if checking was all that was asked."""
     from rlvr.config_file import load
     from rlvr.preflight import plan
 
@@ -207,16 +207,18 @@ def _prepare(
     if dry_run:
         _print_plan(stage, config, plan(config, starting=False), json=json)
         return None
-    for warning in plan(config, starting=True).warnings:
+    warnings = plan(config, starting=True).warnings
+    for warning in warnings:
         _say(f"warning: {warning}")
-    return config
+    return config, warnings
 
 
 def _train(stage: str, file: Path, run: Path | None, settings: list[str] | None, fresh: bool, dry_run: bool) -> None:
-    config: Any = _prepare(stage, file, settings, dry_run)
-    if config is None:
+    prepared = _prepare(stage, file, settings, dry_run)
+    if prepared is None:
         return
-    from rlvr.runtime.run_dir import open_run
+    config, warnings = prepared
+    from rlvr.runtime.run_dir import open_run, record_warnings
 
     with open_run(run or default_run(file), config, _inputs(config), fresh=fresh) as directory:
         if directory.finished(config.train.max_steps):
@@ -224,6 +226,7 @@ def _train(stage: str, file: Path, run: Path | None, settings: list[str] | None,
         else:
             from rlvr.stages import pretrain, rl, sft
 
+            record_warnings(directory, warnings)
             stages: dict[str, Callable[[Any, RunDirectory], None]]
             stages = {"pretrain": pretrain.run, "sft": sft.run, "rl": rl.run}
             stages[stage](config, directory)
@@ -235,10 +238,11 @@ def _evaluate(
 ) -> None:
     import json
 
-    config: Any = _prepare("eval", file, settings, dry_run, json=as_json)
-    if config is None:
+    prepared = _prepare("eval", file, settings, dry_run, json=as_json)
+    if prepared is None:
         return
-    from rlvr.runtime.run_dir import open_run
+    config, warnings = prepared
+    from rlvr.runtime.run_dir import open_run, record_warnings
 
     with open_run(run or default_run(file), config, _inputs(config), fresh=fresh) as directory:
         result = directory.path / "eval.json"
@@ -247,6 +251,7 @@ def _evaluate(
         else:
             from rlvr.stages import evaluate
 
+            record_warnings(directory, warnings)
             evaluate.run(config, directory)
     if as_json:
         print(json.dumps(json.loads(result.read_text(encoding="utf-8"))))
@@ -271,9 +276,14 @@ def _inputs(config: Any) -> dict[str, str]:
 
 
 def default_run(file: Path) -> Path:
-    """``runs/<name>``: the file's path below a folder named configs, else its bare name."""
+    """``runs/<name>``: the file's path below a folder named configs, else its bare name.
+
+    Raises RlvrError for a name that leads out of ``runs``.
+    """
     parts = file.with_suffix("").parts
     below = parts[len(parts) - parts[::-1].index("configs") :] if "configs" in parts[:-1] else parts[-1:]
+    if not set(below).isdisjoint((".", "..")):
+        raise RlvrError(str(file), "gives a run no name inside runs/", remedy="choose a directory with --run")
     return Path("runs", *below)
 
 
@@ -365,7 +375,7 @@ def _rescored(
     file: Path | None, run: Path | None, settings: list[str] | None, problems: int | None, directory: Path
 ) -> tuple[RescoreResult, RenderableType, Path | None]:
     """The saved rollouts of a run graded again, how that looks, and the run directory to keep it in."""
-    from rlvr.audit import rescore
+    from rlvr.audit import NEEDED, rescore
     from rlvr.config_file import load
     from rlvr.report.audits import rescore_view
     from rlvr.report.runs import open_finished
@@ -376,7 +386,7 @@ def _rescored(
     source = open_finished(directory)
     _, made_by = load(directory / "config.yaml", [])
     _, present = load(file or directory / "config.yaml", settings or [])
-    rollouts = ((step, source.rollouts(step)) for step in source.rollout_steps())
+    rollouts = ((step, source.rollouts(step, NEEDED)) for step in source.rollout_steps())
     result = rescore(str(directory), made_by, present, rollouts)
     return result, rescore_view(result), directory
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import re
+import stat
 from pathlib import Path
 from types import UnionType
 from typing import Any, Union, get_args, get_origin
@@ -13,7 +15,11 @@ from pydantic import BaseModel, ValidationError
 from rlvr.config import PRESET_SOURCES, STAGES, RlConfig, StageConfig, stage_of
 from rlvr.errors import RlvrError, did_you_mean
 
-MAX_BYTES = 1_000_000
+MAX_BYTES = 100_000
+"""Of a configuration; pyyaml reads so many in half a second."""
+DEEPEST = 50
+"""Brackets in brackets."""
+
 SET = "--set"
 WEIGHT_TABLES = ("reward",)  # replaced whole by a child file: merging weights would change their meaning
 
@@ -22,6 +28,16 @@ class _Loader(yaml.SafeLoader):
     """Safe YAML whose plain values mean what they do in YAML 1.2: 1e-3 is a number; 010, 1:30, yes and 2020-01-01 are text."""
 
     yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012 - pyyaml's own name
+
+    def fetch_tag(self) -> None:
+        """Refuse a tag where it stands: nothing here needs one, and some name code."""
+        raise yaml.scanner.ScannerError(None, None, "a tag (!…)", self.get_mark())
+
+    def fetch_flow_collection_start(self, token: type[yaml.Token]) -> None:
+        """Refuse what the composer would refuse, before the scanner, whose time grows with the square of the depth."""
+        if self.flow_level == DEEPEST:
+            raise RecursionError
+        super().fetch_flow_collection_start(token)
 
 
 for _tag, _pattern, _first in (
@@ -62,6 +78,12 @@ def dump(config: StageConfig) -> str:
     if not isinstance(config, RlConfig):
         return text
     return text.replace("\nalgo:\n  preset:", f"\nalgo:\n  # {PRESET_SOURCES[config.algo.preset]}\n  preset:", 1)
+
+
+def resolved(config: StageConfig) -> dict[str, Any]:
+    """The keys and values that reading its ``dump`` gives."""
+    tree: dict[str, Any] = _parse(dump(config), "the configuration")[0]
+    return tree
 
 
 def differences(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> list[str]:
@@ -110,6 +132,11 @@ def _name(section: Any) -> Any:
     return section.get("name") if isinstance(section, dict) else None
 
 
+def read_mapping(path: Path) -> dict[str, Any]:
+    """The keys and values of one file, as they stand there. RlvrError if it is no plain YAML."""
+    return _read(path)[0]
+
+
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, str]]:
     tree, lines = _parse(read_text(path, MAX_BYTES), str(path))
     if tree is None:
@@ -144,14 +171,23 @@ def _parse(text: str, source: str, *, numbered: bool = True) -> tuple[Any, dict[
 def read_text(path: Path, max_bytes: int | None = None) -> str:
     """The text of a file that the user named; RlvrError says why it cannot be read."""
     try:
-        if max_bytes is not None and path.stat().st_size > max_bytes:
+        return io.TextIOWrapper(io.BytesIO(read_bytes(path, max_bytes)), encoding="utf-8-sig").read()
+    except UnicodeDecodeError as error:
+        raise RlvrError(str(path), f"is not UTF-8 text (byte {error.start})") from None
+
+
+def read_bytes(path: Path, max_bytes: int | None = None) -> bytes:
+    """The contents of a file that the user named; RlvrError says why it cannot be read."""
+    try:
+        status = path.stat()
+        if not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):
+            raise RlvrError(str(path), "is a device or a pipe, not a file")  # it may have no end
+        if max_bytes is not None and status.st_size > max_bytes:
             raise RlvrError(str(path), f"is larger than {max_bytes} bytes, too large for this kind of file")
-        return path.read_text(encoding="utf-8-sig")
+        return path.read_bytes()
     except FileNotFoundError:
         near = did_you_mean(path.name, [p.name for p in path.parent.iterdir()]) if path.parent.is_dir() else ""
         raise RlvrError(str(path), "no such file", remedy=near or "check the path") from None
-    except UnicodeDecodeError as error:
-        raise RlvrError(str(path), f"is not UTF-8 text (byte {error.start})") from None
     except OSError as error:
         raise RlvrError(str(path), f"cannot be read: {error.strerror}") from None
     except ValueError as error:
@@ -211,7 +247,8 @@ def _explain(
 ) -> RlvrError:
     """The first of pydantic's errors in our words."""
     errors = error.errors(include_url=False)
-    first = next((one for one in errors if one["type"] == "extra_forbidden"), errors[0])
+    unknown = [one for one in errors if one["type"] == "extra_forbidden"]
+    first = min(unknown, key=lambda one: len(one["loc"])) if unknown else errors[0]
     known, location, sections = _locate(model, first["loc"])
     name = ".".join(str(part) for part in location)
     line = _line(name, lines, rule=first["type"] == "value_error") or str(path)
@@ -221,7 +258,8 @@ def _explain(
         more += f"; by its keys this file is for: rlvr {shown}"
     kind, got = first["type"], first.get("input")
     if kind == "extra_forbidden":
-        guess = did_you_mean(str(location[-1]), known)
+        top = {key for stage in STAGES.values() for key in stage.model_fields} if len(location) == 1 else known
+        guess = did_you_mean(str(location[-1]), top)
         prefix = ".".join(str(part) for part in (*location[:-1], ""))
         guess = guess.replace("Did you mean ", f"Did you mean {prefix}")
         return RlvrError(where, "unknown key", remedy=(guess + more).strip() or None, allowed=", ".join(sorted(known)))

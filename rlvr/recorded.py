@@ -1,24 +1,16 @@
 """Rollouts that a run wrote, to be learnt from again: text, tokens, rewards and log-probabilities as they were recorded."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from itertools import groupby
 from pathlib import Path
-from types import NoneType
 from typing import Any
 
+from rlvr.config_file import read_bytes
 from rlvr.errors import RlvrError
 from rlvr.types import Completion, Group, Problem, Rollout, StopReason
 
 KEY = "algo.offline"
-
-Number = (int, float)
-KINDS: dict[str, tuple[type, ...]] = {
-    "task": (str,), "split": (str,), "index": (int,), "question": (str,), "answer": (str,), "completion": (str,), "mode": (str,),
-    "correct": (bool,), "reward": Number, "advantage": (*Number, NoneType), "token_ids": (list,), "rewards": (dict,),
-    "reasons": (dict, NoneType), "metadata": (dict, NoneType),
-}  # fmt: skip
-"""What a rollout's fields are made of, where they are read again."""
 
 
 def recorded_files(folder: str) -> list[Path]:
@@ -31,20 +23,6 @@ def recorded_files(folder: str) -> list[Path]:
     if not files:
         raise RlvrError(KEY, "no recorded rollouts (step_….jsonl) there", got=folder, remedy="name a run of rlvr rl")
     return files
-
-
-def check_rows(rows: Sequence[dict[str, Any]], needed: Sequence[str], where: str) -> None:
-    """Raise RlvrError unless every rollout has the fields that are needed, and those it has are of their kinds."""
-    for row in rows:
-        if missing := [name for name in needed if name not in row]:
-            raise RlvrError(where, f"a rollout has no {missing[0]}", remedy=_WHOLE)
-        if odd := [name for name, kinds in KINDS.items() if name in row and not isinstance(row[name], kinds)]:
-            raise RlvrError(where, f"a rollout's {odd[0]} is of another kind", got=row[odd[0]], remedy=_WHOLE)
-        if not all(isinstance(reward, Number) for reward in row.get("rewards", {}).values()):
-            raise RlvrError(where, "a rollout's rewards are not all numbers", got=row["rewards"], remedy=_WHOLE)
-
-
-_WHOLE = "give a run directory that rlvr wrote"
 
 
 class Recorded:
@@ -60,9 +38,9 @@ class Recorded:
         """The groups of step ``step`` (from 1). RlvrError names a line that is no rollout, or one of another tokenizer."""
         file = self._files[(step - 1) % len(self._files)]
         rollouts = []
-        for number, line in enumerate(file.read_bytes().splitlines(), start=1):
+        for number, line in enumerate(read_bytes(file).splitlines(), start=1):
             try:
-                rollouts.append(_rollout(json.loads(line)))
+                rollouts.append(_rollout(json.loads(str(line, "utf-8"))))
             except (ValueError, KeyError, TypeError, RecursionError) as error:
                 what = f"is no rollout: {type(error).__name__} {error}"
                 raise RlvrError(f"{KEY}: {file}:{number}", what) from None

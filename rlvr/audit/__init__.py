@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import Any
 
 from rlvr.audit.probing import PROBLEMS, AuditResult, audit
-from rlvr.audit.rescoring import RescoreResult, rescore
+from rlvr.audit.rescoring import NEEDED, RescoreResult, rescore
 from rlvr.errors import RlvrError
 from rlvr.runtime.files import write_atomically
 
-__all__ = ["PROBLEMS", "AuditResult", "RescoreResult", "audit", "record", "rescore"]
+__all__ = ["NEEDED", "PROBLEMS", "AuditResult", "RescoreResult", "audit", "record", "rescore"]
 
 
 def record(run: Path, section: str, result: dict[str, Any]) -> None:

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from statistics import fmean
+from types import NoneType
 from typing import Any
 
 from rlvr.audit.estimates import advantages
@@ -11,8 +12,8 @@ from rlvr.audit.probing import tolerant
 from rlvr.audit.rates import Rate, rate, shortened
 from rlvr.config import ANSWERS, BEYOND_REWARDS, RewardConfig, RlConfig, StageConfig
 from rlvr.errors import RlvrError
-from rlvr.recorded import check_rows
 from rlvr.rewards import Attempt, Reason, RewardSum, Scorer, Verdicts
+from rlvr.runtime.written import NUMBER, Fields
 from rlvr.tasks import make_task
 from rlvr.tasks.task import Task
 from rlvr.types import Problem
@@ -20,8 +21,22 @@ from rlvr.types import Problem
 SHOWN = 10
 SAME = 1e-9
 """Rewards and advantages that differ by no more are the same but for rounding."""
-NEEDED = ("index", "question", "answer", "completion", "correct", "reward", "rewards", "token_ids")
-"""What a saved rollout must have; the rest was added later."""
+NEEDED: Fields = {
+    "index": int,
+    "question": str,
+    "answer": str,
+    "completion": str,
+    "correct": bool,
+    "reward": NUMBER,
+    "rewards": dict,
+    "token_ids": list,
+    "task": (str, NoneType),
+    "split": (str, NoneType),
+    "reasons": (dict, NoneType),
+    "metadata": (dict, NoneType),
+    "advantage": (*NUMBER, NoneType),
+}
+"""What a saved rollout must have, but for what may be None, which was added later."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -192,7 +207,10 @@ def _regraded(
     run: str, step: int, rows: Sequence[dict[str, Any]], task: Task, reward: RewardConfig, scorer: Scorer
 ) -> Iterator[Regraded]:
     weighing = RewardSum(reward)
-    check_rows(rows, NEEDED, f"{run}, rollouts of step {step}")
+    for row in rows:
+        if not all(isinstance(reward, NUMBER) for reward in row["rewards"].values()):
+            what = "a rollout's rewards are not all numbers"
+            raise RlvrError(f"{run}, rollouts of step {step}", what, got=row["rewards"], remedy="remove the file")
     futures = [scorer.submit(_attempt(task, row)) for row in rows]
     for row, future in zip(rows, futures, strict=True):
         try:
@@ -206,8 +224,8 @@ def _regraded(
 
 def _attempt(task: Task, row: dict[str, Any]) -> Attempt:
     problem = Problem(
-        task=row.get("task", task.name),
-        split=row.get("split", "train"),
+        task=row.get("task") or task.name,
+        split=row.get("split") or "train",
         index=row["index"],
         question=row["question"],
         answer=row["answer"],

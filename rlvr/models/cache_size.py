@@ -50,10 +50,12 @@ def cache_shape(field: Callable[[str], Any]) -> CacheShape | None:
     field: a value of that configuration by its name in transformers; None for what it lacks.
     """
     layers, heads, width = field("num_hidden_layers"), field("num_attention_heads"), field("hidden_size")
-    size = field("head_dim") or (width // heads if width and heads else None)
-    if not layers or not heads or not size:
+    if not all(isinstance(number, int) and number for number in (layers, heads, width)):
         return None
-    return CacheShape(layers=layers, heads=field("num_key_value_heads") or heads, size=size)
+    keyed, size = field("num_key_value_heads") or heads, field("head_dim") or width // heads
+    if not isinstance(keyed, int) or not isinstance(size, int) or not size:
+        return None  # of a model whose layers differ
+    return CacheShape(layers=layers, heads=keyed, size=size)
 
 
 def cache_shape_of(model: ModelConfig | ModelLocation | None) -> CacheShape | None:

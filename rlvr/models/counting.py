@@ -4,9 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from tokenizers import Tokenizer
-
 from rlvr.config import TokenizerConfig
+from rlvr.models.limits import encode, read_tokenizer
 from rlvr.models.location import ModelLocation, read_object
 from rlvr.models.vocabulary import THINK
 
@@ -30,11 +29,14 @@ def counted_by(tokenizer: TokenizerConfig | ModelLocation | None) -> TokenCount:
             "characters": TokenCount(count=_characters, exact=True),
         }
         return kinds.get(tokenizer.kind, WORDS)
-    file = None if tokenizer is None or tokenizer.kind != "directory" else Path(tokenizer.path) / "tokenizer.json"
-    if file is None or read_object(file) is None:
+    if (
+        tokenizer is None
+        or tokenizer.kind != "directory"
+        or read_object(Path(tokenizer.path) / "tokenizer.json") is None
+    ):
         return WORDS
-    found = Tokenizer.from_file(str(file))
-    return TokenCount(count=lambda text: len(found.encode(text, add_special_tokens=False).ids), exact=True)
+    found = read_tokenizer(tokenizer)
+    return TokenCount(count=lambda text: len(encode(found, text, special=False).ids), exact=True)
 
 
 def _apart(text: str) -> str:

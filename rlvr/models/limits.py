@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from tokenizers import Tokenizer
+from tokenizers import Encoding, Tokenizer
 
+from rlvr.errors import RlvrError
 from rlvr.models.location import ModelLocation, read_object
+from rlvr.runtime.foreign import Foreign
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,15 +26,15 @@ class Limits:
 
     def length(self, text: str) -> int:
         """Tokens of a prompt, without what a chat template may add."""
-        return len(self.tokenizer.encode(text).ids)
+        return len(encode(self.tokenizer, text).ids)
 
     def unknown_word(self, text: str) -> str | None:
         """The first word of a text that holds something the tokenizer does not know."""
         unknown = self.unknown
-        if unknown is None or unknown not in self.tokenizer.encode(text, add_special_tokens=False).tokens:
+        if unknown is None or unknown not in encode(self.tokenizer, text, special=False).tokens:
             return None
         words = text.split()
-        return next((w for w in words if unknown in self.tokenizer.encode(w, add_special_tokens=False).tokens), text)
+        return next((w for w in words if unknown in encode(self.tokenizer, w, special=False).tokens), text)
 
 
 def read_limits(location: ModelLocation | None) -> Limits | None:
@@ -44,6 +46,31 @@ def read_limits(location: ModelLocation | None) -> Limits | None:
         return None
     return Limits(
         positions=config.get("max_position_embeddings", config.get("n_positions")),
-        tokenizer=Tokenizer.from_file(str(Path(location.path) / "tokenizer.json")),
+        tokenizer=read_tokenizer(location),
         unknown=raw["model"].get("unk_token"),
     )
+
+
+def read_tokenizer(location: ModelLocation) -> Tokenizer:
+    """The tokenizer.json of a directory. RlvrError if it is damaged."""
+    tokenizer: Tokenizer | None = None
+    with Foreign() as call:  # the library raises bare exceptions
+        tokenizer = Tokenizer.from_file(str(Path(location.path) / "tokenizer.json"))
+    if tokenizer is None:
+        raise RlvrError("model", f"cannot be loaded: its tokenizer.json: {call.error}", got=location.path)
+    return tokenizer
+
+
+def encode(tokenizer: Tokenizer, text: str, *, special: bool = True) -> Encoding:
+    """The tokens of a text. RlvrError if the tokenizer gives up on it, as a pattern that goes back and forth makes it."""
+    found: Encoding | None = None
+    with Foreign() as call:
+        found = tokenizer.encode(text, add_special_tokens=special)
+    if found is None:
+        raise unreadable(call.error)
+    return found
+
+
+def unreadable(error: Exception | None) -> RlvrError:
+    """A text that a model's tokenizer cannot read."""
+    return RlvrError("model", f"its tokenizer cannot read a text: {error}")

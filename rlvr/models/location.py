@@ -2,16 +2,14 @@
 
 import json
 import math
-import struct
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from rlvr.errors import RlvrError
+from rlvr.models.vetting import stored_tensors, vet
 from rlvr.runtime.manifest import damage
 from rlvr.runtime.saved import is_checkpoint, newest_whole
-
-MAX_HEADER_BYTES = 100_000_000  # the bound that the safetensors library sets itself
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,6 +77,7 @@ def _directory(path: Path) -> ModelLocation:
             got=str(path),
             remedy="save the model with safetensors (pickled weights are never read)",
         )
+    vet(path)
     return ModelLocation(kind="directory", path=str(path), passed=passed)
 
 
@@ -107,28 +106,4 @@ def count_parameters(location: ModelLocation) -> int | None:
     """Parameters in a directory's safetensors files, read from their headers alone; None for other kinds."""
     if location.kind != "directory":
         return None
-    total = 0
-    for file in Path(location.path).glob("model*.safetensors"):
-        with file.open("rb") as stream:
-            raw = stream.read(8)
-            length = struct.unpack("<Q", raw)[0] if len(raw) == 8 else MAX_HEADER_BYTES + 1
-            if length > MAX_HEADER_BYTES:
-                raise RlvrError(str(file), "is not a safetensors file: its header is damaged")
-            header = _json_object(stream.read(length))
-            if header is None:
-                raise RlvrError(str(file), "is not a safetensors file: its header is damaged")
-        total += sum(math.prod(tensor["shape"]) for tensor in header.values())
-    return total
-
-
-def _json_object(raw: bytes) -> dict[str, dict[str, list[int]]] | None:
-    """A header's tensors by name; None if it is no safetensors header."""
-    try:
-        value = json.loads(raw)
-    except (ValueError, RecursionError):
-        return None
-    if not isinstance(value, dict):
-        return None
-    tensors = {name: entry for name, entry in value.items() if name != "__metadata__"}
-    whole = all(isinstance(entry, dict) and isinstance(entry.get("shape"), list) for entry in tensors.values())
-    return tensors if whole else None
+    return sum(math.prod(tensor.shape) for tensor in stored_tensors(Path(location.path)).values())

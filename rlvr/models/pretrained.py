@@ -6,13 +6,21 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import (
+    CONFIG_MAPPING,
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
 from transformers.utils import logging as transformers_logging
 
 from rlvr.config import PromptConfig
 from rlvr.errors import MissingExtraError, RlvrError
-from rlvr.models.location import ModelLocation, locate
+from rlvr.models.location import ModelLocation, count_parameters, locate, read_object
 from rlvr.models.tokenizer import Codec, make_codec
+from rlvr.runtime.foreign import Foreign
 
 transformers_logging.disable_progress_bar()
 transformers_logging.set_verbosity_error()
@@ -40,19 +48,48 @@ def load_model(name: str, prompt: PromptConfig, device: torch.device) -> tuple[P
     return model, make_codec(tokenizer, prompt, [i for i in stops if i is not None])
 
 
-def _load(location: ModelLocation, options: dict[str, str]) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+def _load(location: ModelLocation, options: dict[str, Any]) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    options = {**options, "local_files_only": location.kind != "hub"}
+    if location.kind == "directory":
+        _check_room(location)
     model = _weights(location.path, options)
-    try:
+    tokenizer: Any = None
+    with Foreign() as call:
         tokenizer = AutoTokenizer.from_pretrained(location.path, trust_remote_code=False, **options)
-    except (OSError, ValueError, KeyError) as error:
-        raise _cannot_be_loaded(location.path, error) from error
+    if call.error is not None:
+        raise _cannot_be_loaded(location.path, call.error) from call.error
     if location.kind == "gguf":
         model = _dequantized(model)
         _take_special_tokens(tokenizer, model)
     return model, tokenizer
 
 
-def _weights(path: str, options: dict[str, str]) -> PreTrainedModel:
+def _check_room(location: ModelLocation) -> None:
+    """RlvrError if a directory's config.json describes no model that transformers knows, or a larger one than its weights
+    are: it would be built before that is seen."""
+    path, stored = location.path, count_parameters(location)
+    kind = (read_object(Path(path) / "config.json") or {}).get("model_type")
+    if not isinstance(kind, str) or kind not in CONFIG_MAPPING:
+        raise RlvrError(
+            "model",
+            "cannot be loaded: its config.json has a model_type that transformers does not know",
+            got=kind,
+            remedy="code that comes with a model is never run",
+        )
+    described: torch.nn.Module | None = None
+    with Foreign() as call, torch.device("meta"):
+        config = AutoConfig.from_pretrained(path, trust_remote_code=False, local_files_only=True)
+        described = AutoModelForCausalLM.from_config(config, trust_remote_code=False)
+    if described is None:
+        assert call.error is not None
+        raise _cannot_be_loaded(path, call.error) from call.error
+    needed = sum(parameter.numel() for parameter in described.parameters())
+    if stored is not None and needed > stored:
+        what = f"its config.json describes {needed} parameters, and its weights are {stored}"
+        raise RlvrError("model", f"cannot be loaded: its weights do not fit its config.json ({what})", got=path)
+
+
+def _weights(path: str, options: dict[str, Any]) -> PreTrainedModel:
     """The model in a directory, float32. RlvrError unless every weight is there and has its shape: transformers would
     fill in random ones."""
     try:
@@ -77,7 +114,7 @@ def _weights(path: str, options: dict[str, str]) -> PreTrainedModel:
 
 def _cannot_be_loaded(path: str, error: Exception) -> RlvrError:
     lines = str(error).strip().splitlines()
-    return RlvrError("model", f"cannot be loaded: {lines[0] if lines else type(error).__name__}", got=path)
+    return RlvrError("model", f"cannot be loaded: {lines[0][:400] if lines else type(error).__name__}", got=path)
 
 
 def _dequantized(model: PreTrainedModel) -> PreTrainedModel:

@@ -11,7 +11,10 @@ from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
 from rlvr.config import PromptConfig, TokenizerConfig
 from rlvr.errors import RlvrError
+from rlvr.models.limits import unreadable
+from rlvr.models.templates import render, try_template
 from rlvr.models.vocabulary import BOS, DEFAULT_BPE_SIZE, EOS, PAD, SPECIAL, THINK, UNK, vocabulary
+from rlvr.runtime.foreign import Foreign
 from rlvr.runtime.progress import say
 
 
@@ -78,7 +81,7 @@ class Codec:
             return question
         system = [{"role": "system", "content": self.system}] if self.system is not None else []
         messages = [*system, {"role": "user", "content": question}]
-        return str(self.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True))
+        return render(self.tokenizer, messages, add_generation_prompt=True)
 
     def prompts_ids(self, prompts: list[str]) -> list[list[int]]:
         """Token ids of each prompt; a chat template has written its own special tokens already."""
@@ -92,7 +95,11 @@ class Codec:
         """Token ids of each text; says so once if one of them can only be written with the unknown token."""
         if not texts:
             return []
-        rows = [list(ids) for ids in self.tokenizer(texts, add_special_tokens=add_special_tokens)["input_ids"]]
+        rows: list[list[int]] | None = None
+        with Foreign() as call:
+            rows = [list(ids) for ids in self.tokenizer(texts, add_special_tokens=add_special_tokens)["input_ids"]]
+        if rows is None:
+            raise unreadable(call.error) from call.error
         unknown, name = self.tokenizer.unk_token_id, str(self.tokenizer.unk_token)
         if unknown is not None and any(
             unknown in ids and name not in text for text, ids in zip(texts, rows, strict=True)
@@ -142,6 +149,7 @@ def _end_of_turn(tokenizer: PreTrainedTokenizerBase) -> int | None:
     """The token that the chat template writes after an assistant's message; None if it writes none there."""
     said = "What the assistant said"
     messages = [{"role": "user", "content": "?"}, {"role": "assistant", "content": said}]
-    text = str(tokenizer.apply_chat_template(messages, tokenize=False))
+    try_template(tokenizer, messages[:1])
+    text = render(tokenizer, messages)
     after = tokenizer(text.rpartition(said)[2], add_special_tokens=False)["input_ids"]
     return int(after[0]) if after and after[0] in tokenizer.all_special_ids else None

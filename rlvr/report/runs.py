@@ -1,17 +1,15 @@
 """Reading run directories back: rows, rollouts, and the chain of runs that made a model."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from rlvr.config import stage_of
-from rlvr.config_file import read_text
+from rlvr.config_file import read_mapping
 from rlvr.errors import RlvrError
 from rlvr.models.location import looks_local
 from rlvr.runtime.metrics import Row, read_rows
+from rlvr.runtime.written import Fields, read_lines
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,19 +29,13 @@ class Run:
         """Steps whose rollouts were written."""
         return sorted(int(file.stem.removeprefix("step_")) for file in (self.path / "rollouts").glob("step_*.jsonl"))
 
-    def rollouts(self, step: int) -> list[dict[str, Any]]:
-        """The rollouts of one step. RlvrError if they were not written, or are damaged."""
+    def rollouts(self, step: int, fields: Fields | None = None) -> list[dict[str, Any]]:
+        """The rollouts of one step. RlvrError if they were not written, are damaged, or lack one of the fields."""
         file = self.path / "rollouts" / f"step_{step:06d}.jsonl"
         if not file.exists():
             steps = ", ".join(map(str, self.rollout_steps())) or "none"
             raise RlvrError(str(self.path), "has no rollouts of that step", got=step, allowed=steps)
-        try:
-            rows = [json.loads(line) for line in file.read_bytes().splitlines()]
-        except (ValueError, RecursionError):
-            rows = [None]
-        if not all(isinstance(row, dict) for row in rows):
-            raise RlvrError(str(file), "is damaged: its lines are not all JSON objects", remedy="delete it")
-        return rows
+        return read_lines(file, fields or {}, whole=True)
 
 
 def open_finished(path: Path) -> Run:
@@ -53,12 +45,7 @@ def open_finished(path: Path) -> Run:
         raise RlvrError(
             str(path), "is not a run directory: it has no config.yaml", remedy="give a directory under runs/"
         )
-    try:
-        config = yaml.safe_load(read_text(file))
-    except yaml.YAMLError:
-        config = None
-    if not isinstance(config, dict):
-        raise RlvrError(str(file), "is damaged: it is no mapping of keys to values")
+    config = read_mapping(file)
     return Run(path=path, stage=stage_of(config), config=config, rows=read_rows(path / "metrics.jsonl"))
 
 

@@ -2,22 +2,33 @@
 
 from collections.abc import Sequence
 from itertools import pairwise
+from types import NoneType
 from typing import Any
 
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from rlvr.recorded import check_rows
 from rlvr.report.runs import Run, training_seconds
 from rlvr.runtime.metrics import Row
 from rlvr.runtime.notes import read_explanations
 from rlvr.runtime.progress import printable, summary
+from rlvr.runtime.written import NUMBER, Fields
 
 WIDTH = 60
 HEIGHT = 8
-SHOWN = ("index", "question", "answer", "completion", "mode", "correct", "reward", "advantage", "token_ids")
-"""What of a rollout is shown."""
+SHOWN: Fields = {
+    "index": int,
+    "question": str,
+    "answer": str,
+    "completion": str,
+    "mode": str,
+    "token_ids": list,
+    "reward": NUMBER,
+    "advantage": (*NUMBER, NoneType),
+    "correct": bool,
+}
+"""What is shown of a rollout."""
 BLOCKS = " ▁▂▃▄▅▆▇█"
 
 
@@ -142,8 +153,7 @@ def rollout_views(runs: Sequence[Run], step: int | None, count: int) -> list[Ren
 
 def rollouts_view(run: Run, step: int, count: int) -> RenderableType:
     """``count`` groups of one step: question, answer, and every attempt with its mode, reward and advantage."""
-    rows = run.rollouts(step)
-    check_rows(rows, SHOWN, f"{run.path}, rollouts of step {step}")
+    rows = run.rollouts(step, SHOWN)
     indices = list(dict.fromkeys(row["index"] for row in rows))[:count]
     blocks: list[RenderableType] = [Text(printable(f"{run.path}, step {step}: {len(rows)} rollouts"))]
     for index in indices:

@@ -4,8 +4,8 @@ import logging
 
 from rlvr.errors import MissingExtraError
 from rlvr.rewards.extract import the_answer
-from rlvr.rewards.foreign import Foreign
 from rlvr.rewards.verdict import Reason, Verdict
+from rlvr.runtime.foreign import Foreign
 
 
 def require() -> None:

@@ -11,8 +11,8 @@ from typing import Any
 from rlvr.config import OwnConfig
 from rlvr.errors import RlvrError
 from rlvr.rewards.attempt import Attempt
-from rlvr.rewards.foreign import Foreign
 from rlvr.rewards.verdict import Reason, Verdict
+from rlvr.runtime.foreign import Foreign
 
 DOES_NOT_APPLY = "does not apply"
 """What a function returns for a response that it has nothing to say about."""

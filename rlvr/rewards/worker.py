@@ -14,9 +14,9 @@ from rlvr.config import RewardConfig
 from rlvr.errors import RlvrError
 from rlvr.rewards.attempt import Attempt
 from rlvr.rewards.components import Components
-from rlvr.rewards.foreign import Foreign
 from rlvr.rewards.own import OwnError
 from rlvr.rewards.verdict import Verdict
+from rlvr.runtime.foreign import Foreign
 
 MEMORY_BYTES = 4 << 30
 """What a library whose memory has no bound may use."""

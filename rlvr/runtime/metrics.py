@@ -7,6 +7,7 @@ from pathlib import Path
 
 from rlvr.errors import RlvrError
 from rlvr.runtime.files import Writing, write_atomically
+from rlvr.runtime.written import NUMBER, read_lines
 from rlvr.types import Metrics
 
 Row = dict[str, float | None]
@@ -47,29 +48,9 @@ def without_infinities(metrics: Metrics | Row) -> Row:
 
 
 def read_rows(path: Path) -> list[Row]:
-    """All whole rows of a metrics file; a last line cut off by a crash is left out. No file, no rows.
-
-    Raises RlvrError for a line that is none.
-    """
-    if not path.exists():
-        return []
-    text = path.read_bytes()
-    rows = []
-    for number, line in enumerate(text[: text.rfind(b"\n") + 1].splitlines(), start=1):
-        try:
-            row = json.loads(line)
-        except (ValueError, RecursionError):
-            row = None
-        if not _is_row(row):
-            raise RlvrError(f"{path}:{number}", "is damaged: not a row of JSON", remedy="remove the line")
-        rows.append(row)
+    """All whole rows of a metrics file; a last line cut off by a crash is left out. No file, no rows."""
+    rows = read_lines(path, {"step": int})
+    for number, row in enumerate(rows, start=1):
+        if not all(value is None or isinstance(value, NUMBER) for value in row.values()):
+            raise RlvrError(f"{path}:{number}", "is damaged: not a row of numbers", remedy="remove the line")
     return rows
-
-
-def _is_row(value: object) -> bool:
-    """Whether a line's value names the step and holds numbers."""
-    return (
-        isinstance(value, dict)
-        and isinstance(value.get("step"), int)
-        and all(each is None or isinstance(each, int | float) for each in value.values())
-    )

@@ -9,10 +9,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from rlvr.errors import RlvrError
 from rlvr.explain import Explainer, Explanation
 from rlvr.runtime.files import Writing, write_atomically
 from rlvr.runtime.metrics import Row
+from rlvr.runtime.written import read_lines
 
 FILE = "explanations.jsonl"
 
@@ -65,21 +65,5 @@ def _line(explanation: Explanation) -> str:
 
 
 def read_explanations(folder: Path) -> list[dict[str, Any]]:
-    """The explanations of a run; none without the file. A last line cut off by a crash is left out.
-
-    Raises RlvrError for a line that is none.
-    """
-    file = folder / FILE
-    if not file.exists():
-        return []
-    text = file.read_bytes()
-    found = []
-    for number, line in enumerate(text[: text.rfind(b"\n") + 1].splitlines(), start=1):
-        try:
-            row = json.loads(line)
-        except (ValueError, RecursionError):
-            row = None
-        if not isinstance(row, dict) or not {"step", "sentence"} <= set(row):
-            raise RlvrError(f"{file}:{number}", "is damaged: not an explanation as JSON", remedy="remove the line")
-        found.append(row)
-    return found
+    """The explanations of a run; none without the file. A last line cut off by a crash is left out."""
+    return read_lines(folder / FILE, {"step": int, "sentence": str})

@@ -15,17 +15,16 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
-
-import yaml
+from typing import Self
 
 from rlvr.config import StageConfig
-from rlvr.config_file import differences, dump, read_text
+from rlvr.config_file import differences, dump, read_mapping, resolved
 from rlvr.errors import RlvrError
 from rlvr.runtime.files import Writing, write_atomically, write_json
 from rlvr.runtime.saved import STATE, newest_whole, recover, remove_leftovers, step_folders
+from rlvr.runtime.written import read_object
 
-LOCK, INPUTS = ".lock", "inputs.json"
+LOCK, INPUTS, WARNINGS = ".lock", "inputs.json", "warnings.json"
 
 PACKAGES = ("rlvr", "torch", "transformers", "tokenizers", "safetensors", "numpy", "pydantic")
 
@@ -82,6 +81,7 @@ def open_run(path: Path, config: StageConfig, inputs: dict[str, str], *, fresh: 
         path.mkdir(parents=True, exist_ok=True)
         if any(path.iterdir()) and not _is_run(path):
             raise RlvrError(str(path), "is a folder with other files", remedy="choose another with --run")
+        _refuse_links(path)
         with contextlib.ExitStack() as held:
             lock = _take_lock(path)
             held.callback(os.close, lock)
@@ -98,6 +98,17 @@ def open_run(path: Path, config: StageConfig, inputs: dict[str, str], *, fresh: 
             str(path), f"cannot be a run directory: {error.strerror}", remedy="choose another with --run"
         ) from None
     return RunDirectory(path=path, lock=lock)
+
+
+def _refuse_links(path: Path) -> None:
+    """RlvrError if what a run writes would land elsewhere."""
+    for entry in path.iterdir():
+        if entry.is_symlink():
+            raise RlvrError(
+                str(path),
+                f"holds a link ({entry.name}), and a run writes inside its folder alone",
+                remedy="put the folder or file itself there, or make the whole run directory a link",
+            )
 
 
 def _is_run(path: Path) -> bool:
@@ -148,14 +159,19 @@ def _compare_or_write(path: Path, config: StageConfig, inputs: dict[str, str]) -
         write_atomically(file, dump(config))
         write_json(path / INPUTS, inputs)
         return
-    changed = differences(_read_config(file), yaml.safe_load(dump(config)))
+    try:
+        made_from = read_mapping(file)
+    except RlvrError as error:
+        remedy = "choose another directory with --run, or move this one aside with --fresh"
+        raise RlvrError(str(path), f"what it was made from cannot be read ({error})", remedy=remedy) from None
+    changed = differences(made_from, resolved(config))
     if changed:
         raise RlvrError(
             str(path),
             f"was made from another configuration ({'; '.join(changed[:8])})",
             remedy="choose another directory with --run, or move this one aside with --fresh",
         )
-    old = json.loads((path / INPUTS).read_text(encoding="utf-8")) if (path / INPUTS).exists() else inputs
+    old = read_object(path / INPUTS) if (path / INPUTS).exists() else inputs
     if other := [name for name in {**old, **inputs} if old.get(name) != inputs.get(name)]:
         raise RlvrError(
             str(path),
@@ -164,16 +180,10 @@ def _compare_or_write(path: Path, config: StageConfig, inputs: dict[str, str]) -
         )
 
 
-def _read_config(file: Path) -> dict[str, Any]:
-    try:
-        tree = yaml.safe_load(read_text(file))
-    except yaml.YAMLError:
-        tree = None
-    if not isinstance(tree, dict):
-        raise RlvrError(
-            str(file), "is damaged", remedy="choose another directory with --run, or move this one aside with --fresh"
-        )
-    return tree
+def record_warnings(run: RunDirectory, warnings: list[str]) -> None:
+    """Write what was warned of before the run began: lines that were skipped, settings that are unwise."""
+    if warnings:
+        write_json(run.path / WARNINGS, warnings)
 
 
 def record_environment(
@@ -195,9 +205,7 @@ def record_environment(
     }
     file = run.path / "environment.json"
     if file.exists():
-        return differences(
-            {key: value for key, value in json.loads(file.read_text(encoding="utf-8")).items() if key in now}, now
-        )
+        return differences({key: value for key, value in read_object(file).items() if key in now}, now)
     command = [Path(sys.argv[0]).name, *sys.argv[1:]]
     started = time.strftime("%Y-%m-%dT%H:%M:%S%z")
     with Writing(file):

@@ -1,6 +1,9 @@
 """Questions and answers from a JSONL file: ``{"question": "…", "answer": "…", …}`` on each line."""
 
+import codecs
 import json
+import math
+import re
 from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
@@ -8,12 +11,18 @@ from random import Random
 from typing import Any, Self
 
 from rlvr.config import ProblemsConfig
-from rlvr.config_file import read_text
+from rlvr.config_file import read_bytes
 from rlvr.errors import RlvrError
 from rlvr.runtime.seeding import generator
 from rlvr.tasks import thinking
 from rlvr.tasks.task import hash_share
 from rlvr.types import Problem, Split
+
+MAX_QUESTION = 1_000_000
+"""Characters."""
+DEEPEST = 50
+"""Lists in lists, or objects in objects."""
+_HALF = re.compile("[\ud800-\udfff]")
 
 DIRECT_WORDS = 5
 """A response of at most so many words, without thoughts, answers at once."""
@@ -92,7 +101,7 @@ def _stamp(path: Path) -> tuple[int, ...] | None:
 @lru_cache(maxsize=4)
 def _read(path: Path, skip: bool, _contents: tuple[int, ...] | None) -> tuple[list[dict[str, Any]], int]:
     rows, skipped = [], 0
-    for number, line in enumerate(read_text(path).split("\n"), start=1):
+    for number, line in enumerate(read_bytes(path).removeprefix(codecs.BOM_UTF8).split(b"\n"), start=1):
         if not line.strip():
             continue
         row, trouble = _parse(line)
@@ -123,10 +132,14 @@ class _Decimal(float):
         return self.text
 
 
-def _parse(line: str) -> tuple[dict[str, Any] | None, str]:
+def _parse(line: bytes) -> tuple[dict[str, Any] | None, str]:
     """The row of a line with its answer as text, or None and what is wrong with it."""
     try:
-        row = json.loads(line, parse_float=_Decimal, parse_constant=_refuse_constant, object_pairs_hook=_object)
+        row = json.loads(
+            str(line, "utf-8"), parse_float=_Decimal, parse_constant=_refuse_constant, object_pairs_hook=_object
+        )
+    except UnicodeDecodeError as error:
+        return None, f"not UTF-8 text (byte {error.start} of the line)"
     except (ValueError, RecursionError) as error:
         return None, f"not JSON: {error}"
     if not isinstance(row, dict):
@@ -138,9 +151,26 @@ def _parse(line: str) -> tuple[dict[str, Any] | None, str]:
         return None, "answer is missing or neither a text nor a number"
     if not isinstance(solution, str):
         return None, "solution is not a text"
-    if any("\ud800" <= character <= "\udfff" for text in (question, str(answer), solution) for character in text):
-        return None, "holds half a character (a lone surrogate)"
-    return {**row, "answer": str(answer)}, ""
+    if len(question) > MAX_QUESTION:
+        return None, f"question has more than {MAX_QUESTION} characters"
+    trouble = _flaw(row)
+    return (None, trouble) if trouble else ({**row, "answer": str(answer)}, "")
+
+
+def _flaw(row: dict[str, Any]) -> str:
+    """Why a row could not be written again, wherever in it that stands; empty if it can."""
+    left: list[tuple[Any, int]] = [(row, 0)]
+    while left:
+        value, depth = left.pop()
+        if depth > DEEPEST:
+            return "is nested too deeply"
+        if isinstance(value, str) and _HALF.search(value):
+            return "holds half a character (a lone surrogate)"
+        if isinstance(value, float) and math.isinf(value):
+            return f"holds a number that is too large: {str(value)[:40]}"
+        parts = [*value, *value.values()] if isinstance(value, dict) else value if isinstance(value, list) else ()
+        left += [(part, depth + 1) for part in parts]
+    return ""
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

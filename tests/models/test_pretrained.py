@@ -88,5 +88,5 @@ DAMAGE = {
 @pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE)
 def test_a_damaged_model_is_the_users_error(damage, saved):
     damage(saved)
-    with pytest.raises(RlvrError, match=r"model: (cannot be loaded|its weights do not fit)"):
+    with pytest.raises(RlvrError, match=r"model: cannot be loaded|is not a safetensors file"):
         load_model(str(saved), PromptConfig(), CPU)

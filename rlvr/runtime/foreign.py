@@ -3,6 +3,9 @@
 from types import TracebackType
 from typing import Self
 
+PANIC = "PanicException"
+"""What a library written in Rust raises where it gives up; no Exception, and no class that can be imported."""
+
 
 class Foreign:
     """Keeps the exception that is raised inside, whatever it is: ``with Foreign() as call: …; call.error``."""
@@ -15,6 +18,6 @@ class Foreign:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool:
-        if isinstance(error, Exception):
-            self.error = error
+        if isinstance(error, Exception) or (kind is not None and kind.__name__ == PANIC):
+            self.error = error if isinstance(error, Exception) else RuntimeError(str(error))
         return self.error is not None
