@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -93,6 +94,12 @@ def final_weights(run: Path) -> bytes:
     """The bytes of a run's newest weights."""
     latest = (run / "checkpoints" / "latest").read_text().strip()
     return (run / "checkpoints" / latest / "model.safetensors").read_bytes()
+
+
+def plain_model(checkpoint: Path, folder: Path) -> Path:
+    """A copy of a checkpoint as a plain model, which may be changed: nothing in it says what was saved."""
+    ignored = shutil.ignore_patterns("manifest.json", "state.json")
+    return Path(shutil.copytree(checkpoint, folder, ignore=ignored))
 
 
 @dataclass(frozen=True)

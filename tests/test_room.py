@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import TASK, World, call, write_config
+from conftest import TASK, World, call, plain_model, write_config
 
 from rlvr.config import RlConfig
 from rlvr.models.cache_size import CacheShape, cache_shape
@@ -104,9 +103,7 @@ def test_a_problem_that_is_not_evaluated_is_not_counted(world: World, tmp_path: 
 
 def changed_model(world: World, folder: Path, **changes: Any) -> Path:
     """The model of the sft run with another tokenizer.json or chat template."""
-    shutil.copytree(world.runs["sft"] / "checkpoints" / "step_000006", folder)
-    for name in ("manifest.json", "state.json"):  # it is a plain model then, that may be changed
-        (folder / name).unlink()
+    plain_model(world.runs["sft"] / "checkpoints" / "step_000006", folder)
     if "chat_template" in changes:
         (folder / "chat_template.jinja").write_text(changes.pop("chat_template"))
     tree = json.loads((folder / "tokenizer.json").read_text())

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 import torch
-from conftest import TRAIN, World, call, write_config
+from conftest import TRAIN, World, call, plain_model, write_config
 from safetensors.torch import load_file, save_file
 
 PAYLOAD = "import pathlib; pathlib.Path({marker!r}).touch()\n"
@@ -33,7 +33,7 @@ class Bomb:
 def folder(world: World, tmp_path: Path) -> Path:
     """A copy of a trained model's directory."""
     copy = tmp_path / "model"
-    shutil.copytree(world.runs["sft"] / "checkpoints" / "step_000006", copy)
+    plain_model(world.runs["sft"] / "checkpoints" / "step_000006", copy)
     return copy
 
 

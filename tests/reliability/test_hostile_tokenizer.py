@@ -1,21 +1,20 @@
 """Tokenizers and chat templates that attack: bounded, sandboxed, refused in one line."""
 
 import json
-import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import World, call, write_config
+from conftest import World, call, plain_model, write_config
 
 
 @pytest.fixture
 def folder(world: World, tmp_path: Path) -> Path:
     """A copy of a trained model's directory."""
     copy = tmp_path / "model"
-    shutil.copytree(world.runs["sft"] / "checkpoints" / "step_000006", copy)
+    plain_model(world.runs["sft"] / "checkpoints" / "step_000006", copy)
     return copy
 
 

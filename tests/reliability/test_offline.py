@@ -66,7 +66,7 @@ def test_no_command_asks_for_the_network(
 @pytest.mark.check("R31")
 def test_a_chat_model_asks_for_nothing_either(world: World, tmp_path: Path, asked: list[str]) -> None:
     model = tmp_path / "model"
-    shutil.copytree(world.runs["sft"] / "checkpoints" / "step_000006", model)
+    plain_model(world.runs["sft"] / "checkpoints" / "step_000006", model)
     (model / "chat_template.jinja").write_text("{% for m in messages %}{{ m.content }} {% endfor %}")
     answer = call("eval", world.configs["eval"], "--set", f"model={model}", "--run", tmp_path / "run")
     assert answer.code == 0, answer.err
