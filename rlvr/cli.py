@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rlvr.errors import RlvrError, StopRequestedError, TrainingStoppedError
+from rlvr.errors import EndedError, RlvrError, StopRequestedError, TrainingStoppedError
+from rlvr.runtime import signals
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -166,16 +167,17 @@ def data(
 def _guard(command: Callable[[], None]) -> None:
     """Run a command; turn what is not our mistake into one line on stderr and its exit code."""
     try:
-        command()
+        with signals.ending():
+            command()
     except (RlvrError, TrainingStoppedError) as error:
         _say(f"error: {error}")
         raise typer.Exit(error.exit_code) from None
     except StopRequestedError as error:
         _say(f"{error}; run the same command again to go on")
         raise typer.Exit(error.exit_code) from None
-    except KeyboardInterrupt:
-        _say("stopped before there was anything to save")
-        raise typer.Exit(130) from None
+    except EndedError as error:
+        _say(f"{error}; there was nothing to save")
+        raise typer.Exit(error.exit_code) from None
 
 
 def _say(message: str) -> None:

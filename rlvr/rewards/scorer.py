@@ -116,7 +116,10 @@ class Scorer:
             process.end()
             raise _refused(process.started)
         with self._lock:
+            closed = self._closed
             self._all.add(process)
+        if closed:  # while the process started
+            process.kill()
         return process
 
     def _read(self, reply: dict[str, Any], attempt: Attempt) -> Verdict | None:

@@ -14,8 +14,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from rlvr.errors import RlvrError
+from rlvr.errors import RlvrError, TrainingStoppedError
 from rlvr.models.pretrained import restore_weights, save_model
+from rlvr.models.weights import not_finite
 from rlvr.runtime.files import sync_folder, write_atomically, write_json
 from rlvr.runtime.metrics import Row
 from rlvr.runtime.run_dir import STATE, finished_checkpoints
@@ -54,8 +55,16 @@ class Checkpoints:
     def save(self, state: TrainState, tensors: dict[str, torch.Tensor] | None = None) -> None:
         """Write aside, sync, rename, then point ``latest`` at it and remove the oldest beyond ``keep``.
 
-        tensors: the batch source's; a file of their own, if there are any.
+        tensors: the batch source's; a file of their own, if there are any. Raises TrainingStoppedError, and writes nothing,
+        if a weight is not finite.
         """
+        for module in (self.model, self.companion):
+            if module is not None and (broken := not_finite(module)) is not None:
+                raise TrainingStoppedError(
+                    f"step {state.step}: the weights {broken} are no longer finite, so they are not saved; "
+                    f"checkpoints from before are kept in {self.folder}; lower train.learning_rate and begin a new run "
+                    "(--fresh, or another --run)"
+                )
         aside, final = self.folder / f".tmp-{_name(state.step)}", self.folder / _name(state.step)
         shutil.rmtree(aside, ignore_errors=True)
         aside.mkdir()

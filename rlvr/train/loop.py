@@ -18,7 +18,7 @@ from rlvr.runtime.device import precision
 from rlvr.runtime.metrics import MetricsFile, read_rows, without_infinities
 from rlvr.runtime.notes import Notes
 from rlvr.runtime.progress import StepProgress, summary
-from rlvr.runtime.run_dir import RunDirectory
+from rlvr.runtime.run_dir import RunDirectory, finished_checkpoints
 from rlvr.train.checkpoint import Checkpoints, TrainState
 from rlvr.train.losses import Loss
 from rlvr.train.measured import Measured
@@ -26,7 +26,7 @@ from rlvr.train.optim import Optimizer, learning_rate, make_optimizer
 from rlvr.types import Metrics, StepData, Update
 
 MAX_NONFINITE = 3
-"""Steps in a row with a loss or gradient that is not finite, after which a run stops."""
+"""Steps in a row with a loss or gradient that is not finite, after which a run stops; one is enough if it is the last of all."""
 
 
 class BatchSource(Protocol):
@@ -102,12 +102,13 @@ def fit(job: Fit) -> None:
     if resumed is not None:
         job.source.load_state_dict(resumed.source)
         job.source.load_tensors(checkpoints.source_tensors(resumed.step))
-    state = saved = resumed or TrainState(step=0, source=job.source.state_dict())
+    state, saved = resumed or TrainState(step=0, source=job.source.state_dict()), resumed
     metrics = MetricsFile(job.run.metrics, state.step if state.row is None else state.step - 1)
     with signals.watched(), StepProgress(job.label, job.config.max_steps, state.step) as progress:
         notes = Notes(job.run.path, read_rows(job.run.metrics), progress.say)
         try:
             while state.step < job.config.max_steps or state.row is not None:
+                signals.check()
                 begin = time.perf_counter()
                 if state.row is None:
                     state = _update(job, optimizer, state)
@@ -122,7 +123,7 @@ def fit(job: Fit) -> None:
                     checkpoints.save(state, job.source.tensors())
                     saved = state
         except (StopRequestedError, RlvrError):
-            if state is not saved or resumed is None:
+            if state is not saved:
                 checkpoints.save(state, job.source.tensors())
             raise
         finally:
@@ -149,10 +150,11 @@ def _update(job: Fit, optimizer: Optimizer, state: TrainState) -> TrainState:
             optimizer.step()
     nonfinite = state.nonfinite if not data.updates else state.nonfinite + 1 if skipped else 0
     row = measured.row()
-    if nonfinite >= MAX_NONFINITE:
+    if nonfinite >= MAX_NONFINITE or (nonfinite and step == job.config.max_steps):
+        times = f"for {nonfinite} steps in a row" if nonfinite > 1 else "at the last step"
         raise TrainingStoppedError(
-            f"step {step}: loss {row['train/loss']:.3g} and gradient norm {row['train/grad_norm']:.3g} were not finite for "
-            f"{nonfinite} steps in a row; no such step was applied, and checkpoints from before are kept in {job.run.checkpoints}; "
+            f"step {step}: loss {row['train/loss']:.3g} and gradient norm {row['train/grad_norm']:.3g} were not finite {times}; "
+            f"no such step was applied; {_last_good(job, step - nonfinite)}; "
             "lower train.learning_rate and begin a new run (--fresh, or another --run)"
         )
     row = {**data.metrics, **row, "train/learning_rate": rate, "train/nonfinite_steps": nonfinite}
@@ -193,6 +195,14 @@ def _gradient(job: Fit, optimizer: Optimizer, update: Update, measured: Measured
         norm = norm if math.isfinite(beside) else beside
     measured.add(loss=total.item() / divisor, norm=norm, count=count, sums=sums, maxima=maxima)
     return norm
+
+
+def _last_good(job: Fit, updated: int) -> str:
+    """Which checkpoint is the newest from before the update of a step: its weights gave a loss that was finite."""
+    found = [f for f in finished_checkpoints(job.run.checkpoints) if int(f.name.removeprefix("step_")) < updated]
+    if not found:
+        return f"no checkpoint in {job.run.checkpoints} is known to be good"
+    return f"the last good checkpoint is {found[-1]}"
 
 
 def _refuse_beyond_limits(job: Fit, step: int, row: Metrics) -> None:
