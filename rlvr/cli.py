@@ -5,6 +5,7 @@ Everything heavy is imported inside the commands, so that --help answers at once
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -183,7 +184,8 @@ def _guard(command: Callable[[], None]) -> None:
 def _say(message: str) -> None:
     from rlvr.report.terminal import printable
 
-    print(printable(message.replace("\n", " ")), file=sys.stderr)
+    with contextlib.suppress(BrokenPipeError):  # a Ctrl-C may have ended whoever reads this; the exit code says it too
+        print(printable(message.replace("\n", " ")), file=sys.stderr)
 
 
 def _prepare(

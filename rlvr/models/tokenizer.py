@@ -12,6 +12,7 @@ from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
 from rlvr.config import PromptConfig, TokenizerConfig
 from rlvr.errors import RlvrError
 from rlvr.models.vocabulary import BOS, DEFAULT_BPE_SIZE, EOS, PAD, SPECIAL, THINK, UNK, vocabulary
+from rlvr.runtime import signals
 from rlvr.runtime.progress import console
 
 
@@ -54,7 +55,8 @@ def _train_bpe(texts: Iterable[str], size: int) -> Tokenizer:
         show_progress=False,
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
     )
-    raw.train_from_iterator(texts, trainer)
+    with signals.left_to_the_system():
+        raw.train_from_iterator(texts, trainer)
     return raw
 
 

@@ -42,6 +42,13 @@ def watched() -> Iterator[None]:
         check()
 
 
+@contextlib.contextmanager
+def left_to_the_system() -> Iterator[None]:
+    """Inside, the first signal ends the program without a word: for a long call in which no handler of ours would run."""
+    with _handled_by(signal.SIG_DFL):
+        yield
+
+
 def check() -> None:
     """Raise StopRequestedError if a signal has come. Called between any two pieces of work of about a second."""
     if _received is not None:
@@ -51,15 +58,21 @@ def check() -> None:
 @contextlib.contextmanager
 def _first_one_told(tell: Callable[[int], None]) -> Iterator[None]:
     """Inside, a first signal is told; a second one acts as the system has it."""
-    previous = {number: signal.getsignal(number) for number in NUMBERS}
 
     def first(number: int, _frame: FrameType | None) -> None:
         for each in NUMBERS:
             signal.signal(each, signal.SIG_DFL)
         tell(number)
 
+    with _handled_by(first):
+        yield
+
+
+@contextlib.contextmanager
+def _handled_by(handler: Callable[[int, FrameType | None], None] | signal.Handlers) -> Iterator[None]:
+    previous = {number: signal.getsignal(number) for number in NUMBERS}
     for number in NUMBERS:
-        signal.signal(number, first)
+        signal.signal(number, handler)
     try:
         yield
     finally:
