@@ -6,6 +6,7 @@ Everything heavy is imported inside the commands, so that --help answers at once
 from __future__ import annotations
 
 import contextlib
+import io
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -53,7 +54,9 @@ PIPED_WIDTH = 120
 
 
 def main() -> None:
-    """The ``rlvr`` program."""
+    """The ``rlvr`` program. What its terminal or file has no letters for is printed as escapes."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
     app()
 
 

@@ -33,12 +33,14 @@ class TrainState:
     step: updates done. source: the batch source's state after that step.
     row: the step's metrics if they have not been written yet, because its evaluation was interrupted.
     nonfinite: how many steps in a row, up to now, were not applied.
+    updated: the last step that changed the weights: those of checkpoints before it gave a loss and gradient that were finite.
     """
 
     step: int
     source: dict[str, Any]
     row: Row | None = None
     nonfinite: int = 0
+    updated: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -154,7 +154,7 @@ def _update(job: Fit, optimizer: Optimizer, state: TrainState) -> TrainState:
         times = f"for {nonfinite} steps in a row" if nonfinite > 1 else "at the last step"
         raise TrainingStoppedError(
             f"step {step}: loss {row['train/loss']:.3g} and gradient norm {row['train/grad_norm']:.3g} were not finite {times}; "
-            f"no such step was applied; {_last_good(job, step - nonfinite)}; "
+            f"no such step was applied; {_last_good(job, state.updated)}; "
             "lower train.learning_rate and begin a new run (--fresh, or another --run)"
         )
     row = {**data.metrics, **row, "train/learning_rate": rate, "train/nonfinite_steps": nonfinite}
@@ -162,7 +162,11 @@ def _update(job: Fit, optimizer: Optimizer, state: TrainState) -> TrainState:
         row["train/skipped_updates_fraction"] = skipped / len(data.updates)
     row["time/train_seconds"] = time.perf_counter() - start
     return TrainState(
-        step=step, source=job.source.state_dict(), row=without_infinities(job.describe(row)), nonfinite=nonfinite
+        step=step,
+        source=job.source.state_dict(),
+        row=without_infinities(job.describe(row)),
+        nonfinite=nonfinite,
+        updated=step if skipped < len(data.updates) else state.updated,
     )
 
 
@@ -198,7 +202,7 @@ def _gradient(job: Fit, optimizer: Optimizer, update: Update, measured: Measured
 
 
 def _last_good(job: Fit, updated: int) -> str:
-    """Which checkpoint is the newest from before the update of a step: its weights gave a loss that was finite."""
+    """Which checkpoint is the newest from before the step that last changed the weights."""
     found = [f for f in finished_checkpoints(job.run.checkpoints) if int(f.name.removeprefix("step_")) < updated]
     if not found:
         return f"no checkpoint in {job.run.checkpoints} is known to be good"
