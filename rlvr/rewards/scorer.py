@@ -107,6 +107,10 @@ class Scorer:
                 raise RuntimeError("the scorer is closed")
             if self._idle:
                 return self._idle.pop()
+        return self._started()
+
+    def _started(self) -> ScoringProcess:
+        """A new process; a dead one if the scorer was closed while it started."""
         reward = self._config.model_dump(exclude_none=True)
         try:
             process = ScoringProcess(reward, show_output=self._config.own is not None)
@@ -116,10 +120,9 @@ class Scorer:
             process.end()
             raise _refused(process.started)
         with self._lock:
-            closed = self._closed
             self._all.add(process)
-        if closed:  # while the process started
-            process.kill()
+            if self._closed:
+                process.kill()
         return process
 
     def _read(self, reply: dict[str, Any], attempt: Attempt) -> Verdict | None:

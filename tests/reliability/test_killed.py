@@ -44,8 +44,8 @@ def run_through(world: World, folder: Path, stage: str, changes: dict[str, Any],
 
 
 def kill(whole: Uninterrupted, run: Path, delay: float, *, after_step: int | None) -> bool:
-    """Start the run, or go on with it, and kill it a while after its start, its first step (0), or the step of that number;
-    whether it was still running."""
+    """Start the run, or go on with it, and kill it a while after its start, its first step (0), or a certain step; whether
+    it was still running."""
     process = start(whole.stage, whole.config, "--run", run)
     assert process.stderr is not None
     if after_step is not None:
@@ -59,7 +59,7 @@ def kill(whole: Uninterrupted, run: Path, delay: float, *, after_step: int | Non
 
 
 def kill_until_done(whole: Uninterrupted, run: Path, kills: int, seed: int) -> int:
-    """Kill a run at uniformly random moments, every fifth while it starts, then let it finish; how often it was killed."""
+    """Kill a run at uniformly random moments, every fifth while it starts, and let it finish; how often it was killed."""
     rng, killed = random.Random(seed), 0
     for number in range(kills):
         stepping = number % 5 != 4

@@ -1,4 +1,4 @@
-"""Numbers that are not finite: whatever brings them, a run stops before they do harm, and none is ever on disk as a weight."""
+"""Numbers that are not finite: whatever brings them, a run stops before they do harm, and none is ever saved as a weight."""
 
 import re
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""What cannot change a result: where a run is made, by how many at once, the clock, the language; and what can is said."""
+"""What cannot change a result: place, batches, clock and language; and what can change it is said."""
 
 import json
 import os
@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import torch
 import yaml
-from conftest import World, call, final_weights, read_metrics, start, write_config
+from conftest import World, call, final_weights, read_metrics, start
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from rlvr.config import PromptConfig

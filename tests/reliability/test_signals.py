@@ -1,4 +1,4 @@
-"""SIGTERM and SIGINT in every phase: what there is to save is saved, the exit code says which, and the run goes on to the same bits."""
+"""SIGTERM and SIGINT in every phase: what there is to save is saved, and the run goes on to the same bits."""
 
 import json
 import os
@@ -162,7 +162,7 @@ def score(question, answer, response, metadata):
     if not marker.exists():
         marker.touch()
         time.sleep(50)
-    return float(len(response) % 3)
+    return 1.0 if response.split()[-1:] == [answer] else len(response) % 3 / 4
 """
 
 

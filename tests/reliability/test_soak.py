@@ -3,7 +3,6 @@
 import os
 import statistics
 import subprocess
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,8 +11,8 @@ import pytest
 import yaml
 from conftest import World, start, write_config
 
-LARGEST_SLOPE = 4.0
-"""KiB a step of resident memory. A row of metrics that were kept would be 3, a step's rollouts 30, a copy of the weights 20."""
+LARGEST_SLOPE = 1.0
+"""KiB a step that resident memory may grow by: less than one row of metrics, if all were kept, would be."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +25,7 @@ class Held:
     descriptors: int
     threads: int
     children: int
-    temporary: int
+    files: int
 
 
 def look(pid: int, run: Path, temporary: Path) -> Held:
@@ -43,7 +42,7 @@ def look(pid: int, run: Path, temporary: Path) -> Held:
         descriptors=len(os.listdir(f"/proc/{pid}/fd")),
         threads=len(os.listdir(f"/proc/{pid}/task")),
         children=len(children),
-        temporary=len(kept) + len(os.listdir(temporary)),
+        files=len(kept) + len(os.listdir(temporary)),
     )
 
 
@@ -70,7 +69,9 @@ def test_a_long_run_holds_no_more_at_its_end_than_in_its_middle(
     temporary.mkdir()
     monkeypatch.setenv("TMPDIR", str(temporary))
     function = tmp_path / "reward.py"
-    function.write_text("def score(response):\n    return float(len(response) % 3) / 2\n")
+    function.write_text(
+        "def score(response, answer):\n    return 1.0 if response.split()[-1:] == [answer] else len(response) % 3 / 4\n"
+    )
     tree = yaml.safe_load(world.configs["rl"].read_text())
     tree["reward"] = {"exact": 1.0, "own": {"file": str(function), "function": "score", "weight": 0.5}}
     tree["train"] |= {"max_steps": steps, "save_every": 10, "learning_rate": 1e-5}
@@ -86,21 +87,24 @@ def test_a_long_run_holds_no_more_at_its_end_than_in_its_middle(
         "figure", f"{steps} steps: {growth:+.2f} KiB a step, scoring processes {of_children:+.2f}; {largest(late)}"
     )
     # A short run says little of a slope: a page that is touched for the first time is seen at once.
-    allowed = LARGEST_SLOPE if thorough else 20 * LARGEST_SLOPE
+    allowed = LARGEST_SLOPE if thorough else 80 * LARGEST_SLOPE
     assert growth < allowed
     assert of_children < allowed
     early = [held for held in seen if steps // 8 <= held.step < steps // 2]
-    for name in ("descriptors", "threads", "children", "temporary"):
+    for name in ("descriptors", "threads", "children"):
         assert max(getattr(held, name) for held in late) <= max(getattr(held, name) for held in early) + 1, name
+    # Between two checkpoints there is nothing but the files of the contract, and explanations.jsonl once there is one.
+    assert min(held.files for held in late) <= min(held.files for held in early) + 1
     assert len(list((run / "checkpoints").glob("step_*"))) == 3
     assert {path.name for path in temporary.iterdir()} == set()
 
 
 def watch(process: subprocess.Popen[str], run: Path, temporary: Path, steps: int) -> list[Held]:
-    """What the process holds, some hundred times until it ends; its messages are read along, so that it need not wait."""
+    """What the process holds, some hundred times until it ends; its messages are read, so that it need not wait."""
     seen: list[Held] = []
     assert process.stderr is not None
     for line in process.stderr:
+        assert not line.startswith("error"), line
         if (
             line.startswith("rl ")
             and int(line.split()[1].split("/")[0]) % max(1, steps // 200) == 0
@@ -114,6 +118,6 @@ def watch(process: subprocess.Popen[str], run: Path, temporary: Path, steps: int
 
 def largest(seen: list[Held]) -> str:
     """The most of everything that was held at once."""
-    names = ("kib", "descriptors", "threads", "children")
-    most = {name: max(getattr(held, name) for held in seen) for name in names}
-    return f"at most {most['kib'] / 1024:.0f} MiB, {most['descriptors']} descriptors, {most['threads']} threads, {most['children']} children"
+    names = ("descriptors", "threads", "children")
+    counts = ", ".join(f"{max(getattr(held, name) for held in seen)} {name}" for name in names)
+    return f"at most {max(held.kib for held in seen) / 1024:.0f} MiB, {counts}"

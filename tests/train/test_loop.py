@@ -299,7 +299,7 @@ def test_a_weight_that_is_not_finite_is_never_saved(tmp_path, value):
 
     run = job(tmp_path, evaluate=spoil)
     with pytest.raises(
-        TrainingStoppedError, match="step 4: the weights model.embed_tokens.weight are no longer finite"
+        TrainingStoppedError, match=r"step 4: the weights model\.embed_tokens\.weight are no longer finite"
     ):
         fit(run)
     assert checkpoints_in(tmp_path) == ["step_000002"]
