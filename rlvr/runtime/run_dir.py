@@ -93,6 +93,8 @@ def open_run(path: Path, config: StageConfig, inputs: dict[str, str], *, fresh: 
             held.callback(os.close, lock)
             (path / "checkpoints").mkdir(exist_ok=True)
             (path / "rollouts").mkdir(exist_ok=True)
+            for leftover in (*path.glob(".tmp-*"), *path.glob("rollouts/.tmp-*")):
+                leftover.unlink()  # its process was killed while it wrote
             _compare_or_write(path, config, inputs)
             held.pop_all()
     except OSError as error:

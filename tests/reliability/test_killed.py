@@ -150,6 +150,17 @@ def test_sft_that_is_killed_within_an_epoch_and_between_two_goes_on_exactly(worl
     assert_same(run, whole.run)
 
 
+@pytest.mark.check("R8")
+def test_what_a_killed_process_was_writing_is_cleared_away(world: World, tmp_path: Path) -> None:
+    options = ("--run", tmp_path / "run", "--set", "train.max_steps=1")
+    assert call("rl", world.configs["rl"], *options).code == 0
+    leftovers = [tmp_path / "run" / ".tmp-abc", tmp_path / "run" / "rollouts" / ".tmp-def"]
+    for file in leftovers:
+        file.write_text("half a line")
+    assert call("rl", world.configs["rl"], *options).code == 0
+    assert not any(file.exists() for file in leftovers)
+
+
 @pytest.mark.check("R21")
 @pytest.mark.slow
 def test_the_lock_of_a_process_that_was_killed_is_taken_over(

@@ -125,7 +125,7 @@ def test_a_pattern_of_a_users_that_backtracks_for_ever_is_a_timeout(monkeypatch:
 
 
 def test_a_process_that_starts_while_a_scorer_closes_is_not_waited_for(own: Path) -> None:
-    table = {"own": {"file": str(own), "function": "score", "seconds": 60.0, "weight": 1.0}, "exact": 1.0}
+    table = {"own": {"file": str(own), "function": "score", "seconds": 60.0, "weight": 1.0}}
     begin = time.monotonic()
     with Scorer(RewardConfig.model_validate(table)) as scorer:
         scorer.submit(attempt("hang"))
