@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rlvr.errors import RlvrError, StopRequestedError, TrainingStoppedError, out_of_memory
+from rlvr.ending import guard, say
+from rlvr.errors import RlvrError, TrainingStoppedError
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -52,7 +53,7 @@ PIPED_WIDTH = 120
 
 
 def main() -> None:
-    """The ``rlvr`` program."""
+    """The ``rlvr`` program. What its terminal or file has no letters for is printed as escapes."""
     if isinstance(sys.stdout, io.TextIOWrapper):  # it is None where there is none
         sys.stdout.reconfigure(errors="backslashreplace")
     app()
@@ -84,7 +85,7 @@ def _add_training_command(stage: str, help_text: str) -> None:
         fresh: FreshOption = False,
         dry_run: DryOption = False,
     ) -> None:
-        _guard(lambda: _train(stage, config, run, settings, fresh, dry_run))
+        guard(lambda: _train(stage, config, run, settings, fresh, dry_run))
 
 
 _add_training_command("pretrain", "Train a model from scratch on documents drawn from tasks and text files.")
@@ -102,13 +103,13 @@ def evaluate(
     json: JsonOption = False,
 ) -> None:
     """Accuracy, pass@k, modes and loss, with 95 % intervals."""
-    _guard(lambda: _evaluate(config, run, settings, fresh, dry_run, json))
+    guard(lambda: _evaluate(config, run, settings, fresh, dry_run, json))
 
 
 @app.command()
 def check(config: ConfigFile, settings: SetOption = None, json: JsonOption = False) -> None:
     """Validate only: resolved configuration, warnings, memory and tokens. Starts nothing."""
-    _guard(lambda: _check(config, settings, json))
+    guard(lambda: _check(config, settings, json))
 
 
 @app.command()
@@ -136,7 +137,7 @@ def audit(
     json: JsonOption = False,
 ) -> None:
     """Probe a reward from both sides: what it wrongly pays, what it wrongly refuses. Exit 3 past a limit."""
-    _guard(lambda: _audit(config, run, settings, problems, rescore, (max_fp, max_fn), json))
+    guard(lambda: _audit(config, run, settings, problems, rescore, (max_fp, max_fn), json))
 
 
 @app.command()
@@ -148,7 +149,7 @@ def inspect(
     count: Annotated[int, typer.Option("--count", min=0, help="Groups of rollouts to show.")] = 3,
 ) -> None:
     """Read runs in the terminal: evaluations side by side, growth of the modes, notes on what went wrong, rollouts."""
-    _guard(lambda: _inspect(runs, step, count))
+    guard(lambda: _inspect(runs, step, count))
 
 
 @app.command()
@@ -160,40 +161,10 @@ def data(
     out: Annotated[Path | None, typer.Option("--out", help="Write JSON lines to a file instead of stdout.")] = None,
 ) -> None:
     """Print or write the problems or documents that a configuration draws, as JSON lines."""
-    _guard(lambda: _data(config, settings, count, split, out))
+    guard(lambda: _data(config, settings, count, split, out))
 
 
 # ------------------------------------------------------------------------------------------ what they do
-
-
-def _guard(command: Callable[[], None]) -> None:
-    """Run a command; turn what is not our mistake into one line on stderr and its exit code."""
-    try:
-        command()
-    except (RlvrError, TrainingStoppedError) as error:
-        _say(f"error: {error}")
-        raise typer.Exit(error.exit_code) from None
-    except StopRequestedError as error:
-        _say(f"{error}; run the same command again to go on")
-        raise typer.Exit(error.exit_code) from None
-    except KeyboardInterrupt:
-        _say("stopped before there was anything to save")
-        raise typer.Exit(130) from None
-    except (MemoryError, RuntimeError, OSError, ImportError) as error:
-        lacking = out_of_memory(error)
-        if lacking is None:
-            raise
-    else:
-        return
-    # Only here are the frames gone that held the memory; there may still be none to import anything with.
-    print(f"error: {lacking}", file=sys.stderr)
-    raise typer.Exit(TrainingStoppedError.exit_code)
-
-
-def _say(message: str) -> None:
-    from rlvr.runtime.progress import say
-
-    say(message)
 
 
 def _prepare(
@@ -209,7 +180,7 @@ def _prepare(
         return None
     warnings = plan(config, starting=True).warnings
     for warning in warnings:
-        _say(f"warning: {warning}")
+        say(f"warning: {warning}")
     return config, warnings
 
 
@@ -222,7 +193,7 @@ def _train(stage: str, file: Path, run: Path | None, settings: list[str] | None,
 
     with open_run(run or default_run(file), config, _inputs(config), fresh=fresh) as directory:
         if directory.finished(config.train.max_steps):
-            _say(f"{directory.path} is finished ({config.train.max_steps} steps); --fresh starts anew")
+            say(f"{directory.path} is finished ({config.train.max_steps} steps); --fresh starts anew")
         else:
             from rlvr.stages import pretrain, rl, sft
 
@@ -247,7 +218,7 @@ def _evaluate(
     with open_run(run or default_run(file), config, _inputs(config), fresh=fresh) as directory:
         result = directory.path / "eval.json"
         if result.exists():
-            _say(f"{directory.path} is finished; --fresh evaluates anew")
+            say(f"{directory.path} is finished; --fresh evaluates anew")
         else:
             from rlvr.stages import evaluate
 
@@ -271,7 +242,7 @@ def _inputs(config: Any) -> dict[str, str]:
     found = inputs(config)
     own = config.reward.own
     if own is not None:
-        _say(f"reward.own: {own.function} of {own.file} (sha256 {found[own.file]})")
+        say(f"reward.own: {own.function} of {own.file} (sha256 {found[own.file]})")
     return found
 
 
@@ -304,16 +275,16 @@ def _print_plan(stage: str, config: StageConfig, plan: Plan, *, json: bool) -> N
         print(dumps({"stage": stage, "config": config.model_dump(exclude_none=True), **plan.to_json()}))
         return
     print(dump(config), end="")
-    _say(f"rlvr {stage}: the configuration is valid")
+    say(f"rlvr {stage}: the configuration is valid")
     if plan.parameters is not None and plan.memory_bytes is not None:
         kept = "weights and optimizer"
         if plan.cache_bytes is not None:
             kept += f", and a cache of {plan.cache_bytes / 2**20:,.1f} MiB"
-        _say(f"parameters: {plan.parameters:,}; memory for {kept}: {plan.memory_bytes / 2**20:,.1f} MiB")
+        say(f"parameters: {plan.parameters:,}; memory for {kept}: {plan.memory_bytes / 2**20:,.1f} MiB")
     for what, tokens in plan.tokens.items():
-        _say(f"tokens, {what}: {tokens:,}")
+        say(f"tokens, {what}: {tokens:,}")
     for warning in plan.warnings:
-        _say(f"warning: {warning}")
+        say(f"warning: {warning}")
 
 
 def _audit(
@@ -404,7 +375,7 @@ def _check_limits(result: AuditResult | RescoreResult, limits: tuple[float | Non
         if limit is not None and rate.share is not None and rate.share > limit
     ]
     if broken:
-        _say(f"error: {'; '.join(broken)}")
+        say(f"error: {'; '.join(broken)}")
         raise typer.Exit(TrainingStoppedError.exit_code)
 
 
@@ -423,7 +394,7 @@ def _inspect(paths: list[Path], step: int | None, count: int) -> None:
     views += [view for run in runs if (view := explanations(run)) is not None]
     views += rollout_views(runs, step, count) if count else []
     if not views:
-        _say("there is nothing to show yet: no rows, no rollouts")
+        say("there is nothing to show yet: no rows, no rollouts")
     console = Console(highlight=False, markup=False, emoji=False)
     if not console.is_terminal:
         console.width = PIPED_WIDTH

@@ -4,6 +4,7 @@
       MissingExtraError   an optional dependency is absent; the line names the extra
     TrainingStoppedError  training had to stop to do no harm; the last good checkpoint is kept, exit 3
     StopRequestedError    a signal asked to stop; a checkpoint was saved, exit 128 + signal number
+    EndedError            a signal ended a command that had nothing to save, exit 128 + signal number
 
 Our own mistakes are ordinary exceptions: they rise and end the program with exit 1. A model's bad text is never
 an exception; it is a low reward.
@@ -78,6 +79,14 @@ def out_of_memory(error: BaseException) -> str | None:
         f"out of memory ({text or 'for an object'}); what was saved before is kept; "
         "lower train.micro_batch_tokens or rollout.batch_size, or choose a smaller model"
     )
+
+
+class EndedError(KeyboardInterrupt):
+    """A signal came while there was nothing to save; raised wherever the program was, and no Exception, as Ctrl-C is none."""
+
+    def __init__(self, signal_number: int) -> None:
+        super().__init__(f"stopped by signal {signal_number}")
+        self.exit_code = 128 + signal_number
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

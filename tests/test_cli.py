@@ -60,6 +60,7 @@ def test_rollouts_hold_what_was_sampled_and_how_it_was_scored(world: World) -> N
     assert sum(row["advantage"] for row in rows) == pytest.approx(0.0, abs=1e-9)
 
 
+@pytest.mark.check("R41")
 def test_a_checkpoint_loads_in_plain_transformers(world: World) -> None:
     folder = world.runs["rl"] / "checkpoints" / "step_000006"
     model, tokenizer = AutoModelForCausalLM.from_pretrained(folder), AutoTokenizer.from_pretrained(folder)
@@ -173,6 +174,7 @@ def test_a_finished_run_is_left_alone(world: World) -> None:
     assert {file: file.stat().st_mtime_ns for file in before} == before
 
 
+@pytest.mark.check("R19")
 def test_a_run_of_another_configuration_is_refused_with_the_keys(world: World, refused: Callable[..., str]) -> None:
     line = refused("rl", world.configs["rl"], "--run", world.runs["rl"], "--set", "train.learning_rate=0.1")
     assert "train.learning_rate: 0.001 -> 0.1" in line
@@ -201,6 +203,7 @@ def longer_runs(world: World, tmp_path_factory: pytest.TempPathFactory) -> dict[
     return {stage: folder / stage for stage in STAGES}
 
 
+@pytest.mark.check("R1", "R2", "R12", "R13")
 @pytest.mark.parametrize("stage", STAGES)
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_a_run_that_is_stopped_goes_on_to_the_same_bits(
@@ -223,6 +226,7 @@ def test_a_run_that_is_stopped_goes_on_to_the_same_bits(
     assert read_metrics(run) == read_metrics(longer_runs[stage])
 
 
+@pytest.mark.check("R21")
 def test_a_run_in_use_is_refused(world: World, tmp_path: Path, refused: Callable[..., str]) -> None:
     run = tmp_path / "run"
     process = start("pretrain", world.configs["pretrain"], "--run", run, "--set", "train.max_steps=100000")
@@ -238,6 +242,7 @@ def test_a_run_in_use_is_refused(world: World, tmp_path: Path, refused: Callable
     assert process.returncode == 130
 
 
+@pytest.mark.check("R14")
 def test_training_that_is_not_finite_stops_with_the_last_checkpoint(world: World, tmp_path: Path) -> None:
     options = ["--set", "train.learning_rate=1e30", "--set", "train.max_steps=20", "--set", "train.save_every=1"]
     answer = call("sft", world.configs["sft"], "--run", tmp_path, *options)
@@ -252,6 +257,7 @@ def test_training_that_is_not_finite_stops_with_the_last_checkpoint(world: World
     assert all(torch.isfinite(parameter).all() for parameter in model.parameters())
 
 
+@pytest.mark.check("R19")
 def test_a_changed_problems_file_is_noticed(world: World, tmp_path: Path, refused: Callable[..., str]) -> None:
     rows = [json.dumps({"question": " ".join(f"{n:03b}") + " =", "answer": "1"}) + "\n" for n in range(8)]
     (tmp_path / "p.jsonl").write_text("".join(rows))

@@ -20,6 +20,7 @@ from rlvr.config import PromptConfig
 from rlvr.errors import MissingExtraError, RlvrError
 from rlvr.models.location import ModelLocation, count_parameters, locate, read_object
 from rlvr.models.tokenizer import Codec, make_codec
+from rlvr.models.weights import not_finite
 from rlvr.runtime.foreign import Foreign
 
 transformers_logging.disable_progress_bar()
@@ -30,7 +31,7 @@ def load_model(name: str, prompt: PromptConfig, device: torch.device) -> tuple[P
     """The causal language model that ``model:`` names, in float32 on a device with dropout off, and its codec.
 
     Dropout stays off in every stage: the sampler and the trainer must be the same policy.
-    Raises RlvrError if there is no model of a kind that transformers knows.
+    Raises RlvrError if there is no model of a kind that transformers knows, or one with weights that are not finite.
     """
     location = locate(name)
     if location is None:
@@ -41,6 +42,10 @@ def load_model(name: str, prompt: PromptConfig, device: torch.device) -> tuple[P
     if location.kind == "gguf":
         _need_gguf()
     model, tokenizer = _load(location, options)
+    if (broken := not_finite(model)) is not None:
+        raise RlvrError(
+            "model", f"its weights {broken} hold numbers that are not finite", got=name, remedy="choose another model"
+        )
     generation = model.generation_config.eos_token_id if model.generation_config is not None else None
     stops = generation if isinstance(generation, list) else [generation]
     model.to(device)  # type: ignore[arg-type]

@@ -14,6 +14,7 @@ from rlvr.errors import RlvrError
 from rlvr.models.limits import unreadable
 from rlvr.models.templates import render, try_template
 from rlvr.models.vocabulary import BOS, DEFAULT_BPE_SIZE, EOS, PAD, SPECIAL, THINK, UNK, vocabulary
+from rlvr.runtime import signals
 from rlvr.runtime.foreign import Foreign
 from rlvr.runtime.progress import say
 
@@ -57,7 +58,8 @@ def _train_bpe(texts: Iterable[str], size: int) -> Tokenizer:
         show_progress=False,
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
     )
-    raw.train_from_iterator(texts, trainer)
+    with signals.left_to_the_system():
+        raw.train_from_iterator(texts, trainer)
     return raw
 
 

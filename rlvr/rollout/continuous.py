@@ -131,6 +131,7 @@ class ContinuousBatch:
             found.append(logits.expand(count, -1))
             slot += count
         while admitted:
+            signals.check()
             # Requests are in order of length, so the last is the longest.
             part = 1
             while part < len(admitted) and (part + 1) * self._length(admitted[part][0]) <= PREFILL_TOKENS:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
 from types import TracebackType
@@ -98,7 +99,7 @@ class StepProgress:
         if self._bar is not None:
             self._console.print(text, markup=False)
         else:
-            print(text, file=sys.stderr, flush=True)
+            _print_line(text)
 
     def update(self, step: int, text: str = "") -> None:
         """Say that ``step`` steps are done. step: at most the total."""
@@ -108,4 +109,10 @@ class StepProgress:
             self._bar.update(self._task, completed=step, rate=rate, text=text)
         else:
             left = seconds * (self._total - step)
-            print(f"{self._label} {step}/{self._total}  {text}  {rate}  {left:.0f} s left", file=sys.stderr, flush=True)
+            _print_line(f"{self._label} {step}/{self._total}  {text}  {rate}  {left:.0f} s left")
+
+
+def _print_line(text: str) -> None:
+    """A line for whoever follows; that they have gone, as a pipe's reader does at Ctrl-C, is no reason to end a run."""
+    with contextlib.suppress(BrokenPipeError):
+        print(text, file=sys.stderr, flush=True)

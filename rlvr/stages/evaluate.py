@@ -40,12 +40,12 @@ def run(config: EvalConfig, run: RunDirectory) -> None:
             corpus = make_corpus(config.data, config.task, config.seed)
             held_out = HeldOut(document=corpus.document, whole=False)
             metrics |= document_metrics(model, codec, held_out, config.eval.problems)
-    metrics["time/eval_seconds"] = time.perf_counter() - begin
-    rows = MetricsFile(run.metrics, last_step=-1)
-    rows.write(0, metrics)
-    rows.close()
-    with Writing(run.path / "eval.json"):
-        write_json(run.path / "eval.json", {"model": config.model, **without_infinities(metrics)})
+        metrics["time/eval_seconds"] = time.perf_counter() - begin
+        rows = MetricsFile(run.metrics, last_step=-1)
+        rows.write(0, metrics)
+        rows.close()
+        with Writing(run.path / "eval.json"):
+            write_json(run.path / "eval.json", {"model": config.model, **without_infinities(metrics)})
 
 
 def _answers(section: FinalEvalSection, collector: Collector) -> Evaluation:

@@ -14,8 +14,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from rlvr.errors import RlvrError
+from rlvr.errors import RlvrError, TrainingStoppedError
 from rlvr.models.pretrained import restore_weights, save_model
+from rlvr.models.weights import not_finite
 from rlvr.runtime.files import Writing, sync, write_json
 from rlvr.runtime.manifest import damage, seal
 from rlvr.runtime.metrics import Row
@@ -34,12 +35,14 @@ class TrainState:
     step: updates done. source: the batch source's state after that step.
     row: the step's metrics if they have not been written yet, because its evaluation was interrupted.
     nonfinite: how many steps in a row, up to now, were not applied.
+    updated: the last step that changed the weights: those of checkpoints before it gave a loss and gradient that were finite.
     """
 
     step: int
     source: dict[str, Any]
     row: Row | None = None
     nonfinite: int = 0
+    updated: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,8 +64,10 @@ class Checkpoints:
         """Write aside, sync, rename, point ``latest`` at it, and only then remove the oldest beyond ``keep``.
 
         tensors: the batch source's; a file of their own, if there are any.
-        Raises TrainingStoppedError if it cannot be written; the checkpoints from before are as they were.
+        Raises TrainingStoppedError if it cannot be written or a weight is not finite; the checkpoints from before are as
+        they were.
         """
+        self._refuse_broken(state.step)
         final = self.folder / _name(state.step)
         aside = self.folder / f"{ASIDE}{final.name}-{secrets.token_hex(4)}"
         replaced = self.folder / f"{REPLACED}{final.name}"
@@ -105,6 +110,16 @@ class Checkpoints:
             ) from error
         self.whole.add(folder.name)
         return state
+
+    def _refuse_broken(self, step: int) -> None:
+        """Raise TrainingStoppedError if a weight is not finite."""
+        for module in (self.model, self.companion):
+            if module is not None and (broken := not_finite(module)) is not None:
+                raise TrainingStoppedError(
+                    f"step {step}: the weights {broken} are no longer finite, so they are not saved; "
+                    f"checkpoints from before are kept in {self.folder}; lower train.learning_rate and begin a new run "
+                    "(--fresh, or another --run)"
+                )
 
     def _write(self, folder: Path, state: TrainState, tensors: dict[str, torch.Tensor] | None) -> None:
         """A checkpoint in a new folder, with its manifest at last, durable but for the folder's own name."""

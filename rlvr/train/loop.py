@@ -15,10 +15,12 @@ from rlvr.config import TrainConfig
 from rlvr.errors import RlvrError, StopRequestedError, TrainingStoppedError
 from rlvr.runtime import signals
 from rlvr.runtime.device import precision
+from rlvr.runtime.manifest import damage
 from rlvr.runtime.metrics import MetricsFile, read_rows, without_infinities
 from rlvr.runtime.notes import Notes
 from rlvr.runtime.progress import StepProgress, summary
 from rlvr.runtime.run_dir import RunDirectory
+from rlvr.runtime.saved import step_folders, step_of
 from rlvr.train.checkpoint import Checkpoints, TrainState
 from rlvr.train.gradient import leave_gradient
 from rlvr.train.losses import Loss
@@ -27,7 +29,7 @@ from rlvr.train.optim import Optimizer, learning_rate, make_optimizer
 from rlvr.types import Batch, LossOutput, Metrics, StepData, Update
 
 MAX_NONFINITE = 3
-"""Steps in a row with a loss or gradient that is not finite, after which a run stops."""
+"""Steps in a row with a loss or gradient that is not finite, after which a run stops; one is enough if it is the last of all."""
 
 
 class BatchSource(Protocol):
@@ -103,12 +105,13 @@ def fit(job: Fit) -> None:
     if resumed is not None:
         job.source.load_state_dict(resumed.source)
         job.source.load_tensors(checkpoints.source_tensors(resumed.step))
-    state = saved = resumed or TrainState(step=0, source=job.source.state_dict())
+    state, saved = resumed or TrainState(step=0, source=job.source.state_dict()), resumed
     metrics = MetricsFile(job.run.metrics, state.step if state.row is None else state.step - 1)
     with signals.watched(), StepProgress(job.label, job.config.max_steps, state.step) as progress:
         notes = Notes(job.run.path, read_rows(job.run.metrics), progress.say)
         try:
             while state.step < job.config.max_steps or state.row is not None:
+                signals.check()
                 begin = time.perf_counter()
                 if state.row is None:
                     state = _update(job, optimizer, state)
@@ -124,7 +127,7 @@ def fit(job: Fit) -> None:
                     checkpoints.save(state, job.source.tensors())
                     saved = state
         except (StopRequestedError, RlvrError):
-            if state is not saved or resumed is None:
+            if state is not saved:
                 checkpoints.save(state, job.source.tensors())
             raise
         finally:
@@ -151,10 +154,11 @@ def _update(job: Fit, optimizer: Optimizer, state: TrainState) -> TrainState:
             optimizer.step()
     nonfinite = state.nonfinite if not data.updates else state.nonfinite + 1 if skipped else 0
     row = measured.row()
-    if nonfinite >= MAX_NONFINITE:
+    if nonfinite >= MAX_NONFINITE or (nonfinite and step == job.config.max_steps):
+        times = f"for {nonfinite} steps in a row" if nonfinite > 1 else "at the last step"
         raise TrainingStoppedError(
-            f"step {step}: loss {row['train/loss']:.3g} and gradient norm {row['train/grad_norm']:.3g} were not finite for "
-            f"{nonfinite} steps in a row; no such step was applied, and checkpoints from before are kept in {job.run.checkpoints}; "
+            f"step {step}: loss {row['train/loss']:.3g} and gradient norm {row['train/grad_norm']:.3g} were not finite {times}; "
+            f"no such step was applied; {_last_good(job, state.updated)}; "
             "lower train.learning_rate and begin a new run (--fresh, or another --run)"
         )
     row = {**data.metrics, **row, "train/learning_rate": rate, "train/nonfinite_steps": nonfinite}
@@ -162,7 +166,11 @@ def _update(job: Fit, optimizer: Optimizer, state: TrainState) -> TrainState:
         row["train/skipped_updates_fraction"] = skipped / len(data.updates)
     row["time/train_seconds"] = time.perf_counter() - start
     return TrainState(
-        step=step, source=job.source.state_dict(), row=without_infinities(job.describe(row)), nonfinite=nonfinite
+        step=step,
+        source=job.source.state_dict(),
+        row=without_infinities(job.describe(row)),
+        nonfinite=nonfinite,
+        updated=step if skipped < len(data.updates) else state.updated,
     )
 
 
@@ -194,6 +202,14 @@ def _gradient(job: Fit, optimizer: Optimizer, update: Update, measured: Measured
         norm = norm if math.isfinite(beside) else beside
     measured.add(loss=found.loss_sum.item() / divisor, norm=norm, count=count, sums=found.sums, maxima=found.maxima)
     return norm
+
+
+def _last_good(job: Fit, updated: int) -> str:
+    """Which checkpoint is the newest from before the step that last changed the weights."""
+    found = [f for f in step_folders(job.run.checkpoints) if step_of(f) < updated and damage(f) is None]
+    if not found:
+        return f"no checkpoint in {job.run.checkpoints} is known to be good"
+    return f"the last good checkpoint is {found[-1]}"
 
 
 def _refuse_beyond_limits(job: Fit, step: int, row: Metrics) -> None:

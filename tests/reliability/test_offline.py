@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from conftest import World, call
+from conftest import World, call, plain_model
 
 WATCHED: list[str] | None = None
 """What was asked of the network, while a test watches."""

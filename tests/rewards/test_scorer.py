@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 from pathlib import Path
 from typing import Any
 
@@ -122,6 +123,15 @@ def test_a_pattern_of_a_users_that_backtracks_for_ever_is_a_timeout(monkeypatch:
     monkeypatch.setattr("rlvr.rewards.scorer.FOREIGN_SECONDS", 0.5)
     [found] = scored({"regex": 1.0}, Attempt(gold="(a+)+b", response="a" * 60, answer="a" * 60, length=1))
     assert found["regex"].reason is Reason.TIMEOUT
+
+
+def test_a_process_that_starts_while_a_scorer_closes_is_not_waited_for(own: Path) -> None:
+    table = {"own": {"file": str(own), "function": "score", "seconds": 60.0, "weight": 1.0}}
+    begin = time.monotonic()
+    with Scorer(RewardConfig.model_validate(table)) as scorer:
+        scorer.submit(attempt("hang"))
+        time.sleep(0.05)
+    assert time.monotonic() - begin < 30
 
 
 # ------------------------------------------------------------------------------------------ own functions

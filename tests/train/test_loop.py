@@ -264,8 +264,46 @@ def test_three_such_steps_in_a_row_stop_the_run(tmp_path):
 
 
 def test_two_such_steps_and_again_two_do_not(tmp_path):
-    fit(job(tmp_path, loss=broken_at(1, 2, 4, 5)))
-    assert [row["train/nonfinite_steps"] for row in rows(tmp_path)] == [1, 2, 0, 1, 2]
+    config = ADAMW.model_copy(update={"max_steps": 6})
+    fit(job(tmp_path, loss=broken_at(1, 2, 4, 5), config=config))
+    assert [row["train/nonfinite_steps"] for row in rows(tmp_path)] == [1, 2, 0, 1, 2, 0]
+
+
+@pytest.mark.check("R14")
+def test_a_run_does_not_end_on_such_a_step(tmp_path):
+    with pytest.raises(TrainingStoppedError, match=r"step 5: loss nan.*at the last step.*step_000002"):
+        fit(job(tmp_path, loss=broken_at(5)))
+    assert checkpoints_in(tmp_path) == ["step_000002", "step_000004"]
+
+
+@pytest.mark.check("R14")
+def test_a_gradient_that_is_not_finite_is_not_applied_though_the_loss_is(tmp_path):
+    def loss(model, batch):
+        output = cross_entropy(model, batch)
+        nothing = model.get_input_embeddings().weight.square().sum() * 0.0
+        return replace(output, loss_sum=output.loss_sum + nothing.sqrt())
+
+    run = job(tmp_path, loss=loss)
+    with pytest.raises(TrainingStoppedError, match=r"step 3: loss \d\.\d+ and gradient norm nan were not finite"):
+        fit(run)
+    assert same(weights(run.model), weights(build()))
+
+
+@pytest.mark.check("R14")
+@pytest.mark.parametrize("value", [torch.nan, torch.inf])
+def test_a_weight_that_is_not_finite_is_never_saved(tmp_path, value):
+    def spoil(step):
+        if step == 4:
+            run.model.get_input_embeddings().weight.data[3, 5] = value
+        return {}
+
+    run = job(tmp_path, evaluate=spoil)
+    with pytest.raises(
+        TrainingStoppedError, match=r"step 4: the weights model\.embed_tokens\.weight are no longer finite"
+    ):
+        fit(run)
+    assert checkpoints_in(tmp_path) == ["step_000002"]
+    assert not list((tmp_path / "checkpoints").glob(".tmp-*"))
 
 
 def test_such_steps_are_counted_over_an_interruption(tmp_path):
