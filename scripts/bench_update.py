@@ -1,6 +1,6 @@
 """Seconds and memory of one update by our batches and by rows padded to one length, each in a process of its own.
 
-Usage: bench_update.py [RUNS=5] [BUDGET=8192]
+Usage: bench_update.py [RUNS=5] [BUDGET=8192] [WORKS=equal,skewed,uniform,long]
 
 A Llama of 4 layers × 128 with 49 tokens, 256 completions in groups of 8. Padded: one batch with an attention mask and logits of
 every completion's places, as trainers that pad do; the loss and the optimizer are the same. Memory is the process's
@@ -32,18 +32,19 @@ WORKS: dict[str, tuple[int, Callable[[Random, int], int]]] = {
     "equal": (16, lambda _rng, _index: LONGEST),
     "skewed": (16, lambda _rng, index: 3 if index % 10 else LONGEST),
     "uniform": (16, lambda rng, _index: rng.randint(1, LONGEST)),
-    "long prompts": (200, lambda _rng, _index: LONGEST),
+    "long": (200, lambda _rng, _index: LONGEST),
 }
 """Tokens of the prompt, and of the completion by its number."""
 
 
 def main() -> None:
-    if len(sys.argv) > 3:
+    if len(sys.argv) > 4:
         print(measure(sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])))
         return
-    runs, budget = (given for given in [*sys.argv[1:], *["5", "8192"][len(sys.argv) - 1 :]])
+    defaults = ["5", "8192", ",".join(WORKS)]
+    runs, budget, works = [*sys.argv[1:], *defaults[len(sys.argv) - 1 :]]
     print("| work | batches | seconds, median | processor seconds | MiB |\n|---|---|---|---|---|")
-    for work in WORKS:
+    for work in works.split(","):
         for kind in ("padded", "ours"):
             command = [sys.executable, __file__, work, kind, runs, budget]
             found = subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()

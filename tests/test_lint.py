@@ -216,9 +216,11 @@ def test_a_clip_without_a_second_update_is_refused(configs: dict[str, Path], ref
 
 
 def fake_model(folder: Path, weights: int) -> Path:
-    """A model's directory of which only the weights' header is there."""
+    """A model's directory of which the weights are a header and a hole in the file."""
     header = json.dumps({"w": {"dtype": "F32", "shape": [weights], "data_offsets": [0, 4 * weights]}}).encode()
-    (folder / "model.safetensors").write_bytes(struct.pack("<Q", len(header)) + header)
+    with (folder / "model.safetensors").open("wb") as file:
+        file.write(struct.pack("<Q", len(header)) + header)
+        file.truncate(8 + len(header) + 4 * weights)
     (folder / "config.json").write_text("{}")
     return folder
 

@@ -183,7 +183,8 @@ def _compare_or_write(path: Path, config: StageConfig, inputs: dict[str, str]) -
 def record_warnings(run: RunDirectory, warnings: list[str]) -> None:
     """Write what was warned of before the run began: lines that were skipped, settings that are unwise."""
     if warnings:
-        write_json(run.path / WARNINGS, warnings)
+        with Writing(run.path / WARNINGS):
+            write_json(run.path / WARNINGS, warnings)
 
 
 def record_environment(

@@ -143,7 +143,8 @@ def test_whichever_file_finds_the_disk_full_the_run_goes_on_once_there_is_room(
         assert_whole(run, "step_000002", "step_000004", "step_000006")
         assert final_weights(run) == final_weights(world.runs["pretrain"])
         assert read_metrics(run) == read_metrics(world.runs["pretrain"])
-        assert named == {"metrics.jsonl", "step_000006"}
+        assert "step_000006" in named
+        assert len(named) > 1  # a checkpoint and a smaller file
     record_property("figure", f"a disk with 0 to {pages} free pages of 4 KiB, 0 differences")
 
 

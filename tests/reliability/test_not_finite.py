@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
-from conftest import World, call, read_metrics, write_config
+from conftest import World, call, plain_model, read_metrics, write_config
 from safetensors.torch import load_file, save_file
 
 
@@ -95,10 +95,7 @@ def test_a_model_with_a_weight_that_is_not_finite_is_refused(
 ) -> None:
     tree = yaml.safe_load(world.configs[stage].read_text())
     source = Path(tree["model"]) / "checkpoints" / "step_000006"
-    model = tmp_path / "model"
-    model.mkdir()
-    for file in source.iterdir():
-        (model / file.name).write_bytes(file.read_bytes())
+    model = plain_model(source, tmp_path / "model")
     weights = load_file(model / "model.safetensors")
     weights["model.layers.0.mlp.up_proj.weight"][2, 3] = value
     save_file(weights, model / "model.safetensors", metadata={"format": "pt"})

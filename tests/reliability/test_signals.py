@@ -117,7 +117,7 @@ BEFORE: dict[str, list[tuple[Any, str]]] = {
         (rlvr.stages.pretrain, "build_model"), (rlvr.stages.documents, "check_room"), (rlvr.train.checkpoint, "newest_whole"),
     ],
     "rl": [
-        (rlvr.preflight, "plan"), (rlvr.preflight, "_sha256"), (rlvr.stages.rl, "load_model"), (rlvr.stages.rl, "make_collector"),
+        (rlvr.preflight, "plan"), (rlvr.preflight, "sha256"), (rlvr.stages.rl, "load_model"), (rlvr.stages.rl, "make_collector"),
         (rlvr.train.checkpoint, "newest_whole"),
     ],
     "eval": [(rlvr.preflight, "plan"), (rlvr.stages.evaluate, "load_model"), (rlvr.stages.evaluate, "check_room")],
