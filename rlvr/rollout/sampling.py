@@ -13,6 +13,8 @@ from rlvr.types import Completion, Request, Sampling, StopReason
 LEAST = -1e4
 """The least log-probability: its exponential is 0, and times 0 it is no NaN as minus infinity would be."""
 
+BELOW_ONE = 1 - 2**-50
+"""A part of the whole times this is less than the whole, however the product is rounded."""
 BLOCK = 128
 """Tokens whose shares are added up before one of them is looked for; what vocabularies are mostly multiples of."""
 
@@ -76,10 +78,11 @@ class Sampler:
     ) -> torch.Tensor:
         """The tokens (B,) that logprobs (B, V) and shares, their exponential, give; both are left as they were."""
         sampling = self._sampling
+        plain = sampling.temperature > 0 and sampling.top_k is None and sampling.top_p is None
+        if plain and sampling.min_new_tokens == 0:
+            return inverse(shares, self._uniform[rows, position])
         early = torch.as_tensor(position, device=logprobs.device)[..., None] < sampling.min_new_tokens  # (1,) or (B, 1)
-        if sampling.temperature > 0 and sampling.top_k is None and sampling.top_p is None:
-            if sampling.min_new_tokens == 0:
-                return inverse(shares, self._uniform[rows, position])
+        if plain:
             of_stops = shares[:, self._stop]  # a copy
             shares[:, self._stop] = of_stops.masked_fill(early, 0.0)
             tokens = inverse(shares, self._uniform[rows, position])
@@ -100,24 +103,25 @@ def inverse(shares: torch.Tensor, uniform: torch.Tensor) -> torch.Tensor:
     shares: (B, V), not negative, whatever their sum. uniform: (B,) float64 in [0, 1), the part. Returns (B,) int64; the last
     token for shares that are not numbers. Of many tokens the block is found first, so that only one block is cumulated.
     """
-    size = shares.shape[-1]
+    size, part = shares.shape[-1], (uniform * BELOW_ONE)[:, None]
     if size <= 2 * BLOCK:
         cumulated = shares.cumsum(dim=-1, dtype=torch.float64)
-        return _first_above(cumulated, uniform[:, None] * cumulated[:, -1:]).squeeze(-1)
+        return _first_above(cumulated, part * cumulated[:, -1:]).squeeze(-1)
     blocks = (F.pad(shares, (0, -size % BLOCK)) if size % BLOCK else shares).view(len(shares), -1, BLOCK)
     ends = blocks.sum(dim=-1).cumsum(dim=-1, dtype=torch.float64)  # (B, V / BLOCK)
-    threshold = uniform[:, None] * ends[:, -1:]
+    threshold = part * ends[:, -1:]
     block = _first_above(ends, threshold)  # (B, 1)
     start = F.pad(ends, (1, 0)).gather(-1, block)
     inside = blocks[torch.arange(len(blocks), device=blocks.device), block[:, 0]].cumsum(dim=-1, dtype=torch.float64)
-    token = block * BLOCK + _first_above(inside, threshold - start)
+    # The block's shares were added up in float32 before: rounding must not lead beyond its last one.
+    rest = torch.minimum(threshold - start, BELOW_ONE * inside[:, -1:])
+    token = block * BLOCK + _first_above(inside, rest)
     return token.squeeze(-1).clamp(max=size - 1)
 
 
 def _first_above(cumulated: torch.Tensor, threshold: torch.Tensor) -> torch.Tensor:
-    """Where (B, 1) rows that rise (B, N) first exceed a threshold (B, 1): at the last rise if rounding lets it reach the end."""
-    below_end = torch.nextafter(cumulated[:, -1:], cumulated.new_zeros(()))
-    found = torch.searchsorted(cumulated, torch.minimum(threshold, below_end), right=True)
+    """Where (B, 1) rows that rise (B, N) first exceed a threshold (B, 1)."""
+    found = torch.searchsorted(cumulated, threshold, right=True)
     return found.clamp(max=cumulated.shape[-1] - 1)  # beyond the end only for what are no numbers
 
 
