@@ -31,7 +31,8 @@ def guard(command: Callable[[], None]) -> None:
     else:
         return
     # Only here are the frames gone that held the memory; there may still be none to import anything with.
-    sys.stderr.write(f"error: {lacking}\n")
+    with contextlib.suppress(BrokenPipeError):
+        sys.stderr.write(f"error: {lacking}\n")
     raise typer.Exit(TrainingStoppedError.exit_code)
 
 
@@ -39,5 +40,4 @@ def say(message: str) -> None:
     """A message as one line on stderr."""
     from rlvr.runtime import progress  # which takes a tenth of a second to import
 
-    with contextlib.suppress(BrokenPipeError):  # a Ctrl-C may have ended whoever reads this; the exit code says it too
-        progress.say(message)
+    progress.say(message)

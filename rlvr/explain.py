@@ -125,7 +125,7 @@ def _nonfinite(window: Window) -> str | None:
         return None
     rate = window.newest("train/learning_rate") or 0.0
     return (
-        f"loss or gradient was not finite, so the update was not applied ({count:.0f} in a row; the third stops the run); "
+        f"loss or gradient was not finite, so the update was not applied ({count:.0f} in a row; the third, or one at the last step, stops the run); "
         f"lower train.learning_rate (now {rate:.3g}) or train.max_grad_norm"
     )
 

@@ -41,7 +41,7 @@ class TrainConfig(Strict):
     warmup_steps: NonNegativeInt = 0
     max_grad_norm: PositiveFloat = 1.0
     micro_batch_tokens: PositiveInt = 6144
-    """Tokens of the rows in one forward pass: bounds memory, cannot change the gradient."""
+    """Tokens of the rows in one forward pass, or in those side by side together: bounds memory, cannot change the gradient."""
     dtype: Literal["float32", "bfloat16"] = "float32"
     """Arithmetic of forward and backward passes, sampling included; master weights stay float32."""
     save_every: PositiveInt = 100

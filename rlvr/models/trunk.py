@@ -63,7 +63,10 @@ def _packs(trunk: Any, layout: Layout) -> bool:
 
 
 def takes_threads(model: PreTrainedModel) -> bool:
-    """Whether several threads may use a model's trunk at once: all of them pack their batches or none does."""
+    """Whether several threads may use a model's trunk at once: all of them pack their batches, and nothing in it changes."""
+    trunk: Any = model.base_model
+    if type(trunk) not in PACKED or trunk.rotary_emb.rope_type in CHANGING_ROPE:
+        return False
     return getattr(model.config, "sliding_window", None) is None
 
 

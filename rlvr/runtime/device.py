@@ -36,7 +36,7 @@ def precision(device: torch.device, dtype: Literal["float32", "bfloat16"]) -> co
 def openmp_sleeps() -> bool:
     """Whether OpenMP's threads sleep between two products, as the environment asks of them, instead of spinning.
 
-    On a CPU it decides how rows are shared among threads (``rollout.threads``), and so the rounding of what is sampled.
+    On a CPU it decides how rows are shared among threads (``runtime.threads``), and so the rounding of what is sampled and trained.
     """
     return os.environ.get("OMP_WAIT_POLICY", "").lower() == "passive"
 

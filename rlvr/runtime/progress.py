@@ -31,8 +31,9 @@ def printable(text: str) -> str:
 
 
 def say(message: str) -> None:
-    """A message as one line on stderr."""
-    print(printable(message.replace("\n", " ")), file=sys.stderr, flush=True)
+    """A message as one line on stderr. That whoever reads it has gone, as a pipe's reader does at Ctrl-C, ends no run."""
+    with contextlib.suppress(BrokenPipeError):
+        print(printable(message.replace("\n", " ")), file=sys.stderr, flush=True)
 
 
 def console() -> Console:
@@ -99,7 +100,7 @@ class StepProgress:
         if self._bar is not None:
             self._console.print(text, markup=False)
         else:
-            _print_line(text)
+            say(text)
 
     def update(self, step: int, text: str = "") -> None:
         """Say that ``step`` steps are done. step: at most the total."""
@@ -109,10 +110,4 @@ class StepProgress:
             self._bar.update(self._task, completed=step, rate=rate, text=text)
         else:
             left = seconds * (self._total - step)
-            _print_line(f"{self._label} {step}/{self._total}  {text}  {rate}  {left:.0f} s left")
-
-
-def _print_line(text: str) -> None:
-    """A line for whoever follows; that they have gone, as a pipe's reader does at Ctrl-C, is no reason to end a run."""
-    with contextlib.suppress(BrokenPipeError):
-        print(text, file=sys.stderr, flush=True)
+            say(f"{self._label} {step}/{self._total}  {text}  {rate}  {left:.0f} s left")

@@ -102,7 +102,7 @@ def open_run(path: Path, config: StageConfig, inputs: dict[str, str], *, fresh: 
 
 def _refuse_links(path: Path) -> None:
     """RlvrError if what a run writes would land elsewhere."""
-    for entry in path.iterdir():
+    for entry in (*path.iterdir(), *path.glob("checkpoints/*"), *path.glob("checkpoints/.*"), *path.glob("rollouts/*")):
         if entry.is_symlink():
             raise RlvrError(
                 str(path),
@@ -121,6 +121,7 @@ def _move_aside(path: Path) -> None:
         raise RlvrError(
             str(path), "is no run directory, so --fresh leaves it alone", remedy="choose another with --run"
         )
+    _refuse_links(path)
     lock = _take_lock(path)
     try:
         path.rename(free_name(path))
@@ -130,7 +131,7 @@ def _move_aside(path: Path) -> None:
 
 def _take_lock(path: Path) -> int:
     """The open lock file of a run. RlvrError if another process has it."""
-    lock = os.open(path / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
+    lock = os.open(path / LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644)
     with contextlib.ExitStack() as held:
         held.callback(os.close, lock)
         try:

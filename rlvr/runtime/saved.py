@@ -54,7 +54,7 @@ def newest_whole(folder: Path) -> Newest | None:
     raise RlvrError(
         str(folder),
         f"every checkpoint is damaged ({'; '.join(passed)}), and nothing was changed",
-        remedy="put one back, or begin this run anew with --fresh, which keeps the old one beside it",
+        remedy="put one back, or begin that run anew with --fresh, which keeps the old one beside it",
     )
 
 

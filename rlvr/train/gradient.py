@@ -86,7 +86,8 @@ def _add(total: list[torch.Tensor | None], more: Sequence[torch.Tensor | None]) 
     for index, gradient in enumerate(more):
         if gradient is not None:
             own = total[index]
-            total[index] = gradient if own is None else own.add_(gradient)
+            # A copy, since autograd may give two parameters the same tensor.
+            total[index] = gradient.clone() if own is None else own.add_(gradient)
 
 
 def _detached(output: LossOutput) -> LossOutput:

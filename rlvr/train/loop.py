@@ -121,13 +121,14 @@ def fit(job: Fit) -> None:
                 progress.update(state.step, summary(row))
                 notes.add(state.step, row)
                 state = replace(state, row=None)
-                due = state.step % job.config.save_every == 0 or state.step == job.config.max_steps
-                if due and not state.nonfinite:
+                last = state.step == job.config.max_steps
+                if last or (state.step % job.config.save_every == 0 and not state.nonfinite):
                     metrics.sync()
                     checkpoints.save(state, job.source.tensors())
                     saved = state
         except (StopRequestedError, RlvrError):
             if state is not saved:
+                metrics.sync()
                 checkpoints.save(state, job.source.tensors())
             raise
         finally:
@@ -154,7 +155,7 @@ def _update(job: Fit, optimizer: Optimizer, state: TrainState) -> TrainState:
             optimizer.step()
     nonfinite = state.nonfinite if not data.updates else state.nonfinite + 1 if skipped else 0
     row = measured.row()
-    if nonfinite >= MAX_NONFINITE or (nonfinite and step == job.config.max_steps):
+    if skipped and (nonfinite >= MAX_NONFINITE or step == job.config.max_steps):
         times = f"for {nonfinite} steps in a row" if nonfinite > 1 else "at the last step"
         raise TrainingStoppedError(
             f"step {step}: loss {row['train/loss']:.3g} and gradient norm {row['train/grad_norm']:.3g} were not finite {times}; "
@@ -206,10 +207,10 @@ def _gradient(job: Fit, optimizer: Optimizer, update: Update, measured: Measured
 
 def _last_good(job: Fit, updated: int) -> str:
     """Which checkpoint is the newest from before the step that last changed the weights."""
-    found = [f for f in step_folders(job.run.checkpoints) if step_of(f) < updated and damage(f) is None]
-    if not found:
-        return f"no checkpoint in {job.run.checkpoints} is known to be good"
-    return f"the last good checkpoint is {found[-1]}"
+    for folder in reversed(step_folders(job.run.checkpoints)):
+        if step_of(folder) < updated and damage(folder) is None:
+            return f"the last good checkpoint is {folder}"
+    return f"no checkpoint in {job.run.checkpoints} is known to be good"
 
 
 def _refuse_beyond_limits(job: Fit, step: int, row: Metrics) -> None:

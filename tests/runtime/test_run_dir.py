@@ -177,3 +177,16 @@ def test_the_environment_holds_no_environment_variables(tmp_path: Path, monkeypa
     with open_run(tmp_path / "run", config(), {}, fresh=False) as run:
         record_environment(run, seed=0, device="cpu", threads=2, openmp_sleeps=False, graders={})
     assert "a-very-secret-value" not in (tmp_path / "run" / "environment.json").read_text()
+
+
+@pytest.mark.check("R27")
+@pytest.mark.parametrize("fresh", [False, True])
+@pytest.mark.parametrize("name", [".lock", "checkpoints/step_000001", "rollouts/step_000001.jsonl"])
+def test_what_a_link_in_a_run_points_at_is_left_alone(name: str, fresh: bool, tmp_path: Path) -> None:
+    run, other = make_begun(tmp_path / "run"), tmp_path / "other"
+    other.write_text("kept")
+    (run / name).unlink(missing_ok=True)
+    (run / name).symlink_to(other)
+    with pytest.raises(RlvrError, match="holds a link"):
+        open_run(run, config(), {}, fresh=fresh)
+    assert other.read_text() == "kept"

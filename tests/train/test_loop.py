@@ -276,6 +276,12 @@ def test_a_run_does_not_end_on_such_a_step(tmp_path):
     assert checkpoints_in(tmp_path) == ["step_000002", "step_000004"]
 
 
+def test_but_it_ends_on_a_step_that_had_nothing_to_learn_after_such_a_step(tmp_path):
+    fit(job(tmp_path, loss=broken_at(4), source=Rows(empty=[5])))
+    assert [row["train/nonfinite_steps"] for row in rows(tmp_path)] == [0, 0, 0, 1, 1]
+    assert checkpoints_in(tmp_path)[-1] == "step_000005"
+
+
 @pytest.mark.check("R14")
 def test_a_gradient_that_is_not_finite_is_not_applied_though_the_loss_is(tmp_path):
     def loss(model, batch):
