@@ -4,7 +4,7 @@ import contextlib
 import queue
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Any
 
 import torch
@@ -38,7 +38,8 @@ def deal(sizes: Sequence[int], parts: int) -> list[list[int]]:
 
 
 def side_by_side(works: Sequence[Work], told: Tell, *, openmp: int) -> None:
-    """Do every work on a thread of its own, with so many of OpenMP's threads; ``told`` is called on the caller's.
+    """Do every work, at most MAX_WORKERS, on a thread of its own, with so many of OpenMP's threads; ``told`` is called on the
+    caller's.
 
     What a work raises is raised here, once all threads have stopped.
     """
@@ -61,21 +62,23 @@ def side_by_side(works: Sequence[Work], told: Tell, *, openmp: int) -> None:
             stopped.set()
         found.put(None)
 
+    futures = [_pool.submit(do, work) for work in works]
+    for future in futures:
+        future.add_done_callback(ended)
     try:
-        with ThreadPoolExecutor(len(works)) as pool:
-            futures = [pool.submit(do, work) for work in works]
-            for future in futures:
-                future.add_done_callback(ended)
-            try:
-                for _ in works:
-                    while (what := found.get()) is not None:
-                        told(*what)
-            finally:
-                stopped.set()
+        for _ in works:
+            while (what := found.get()) is not None:
+                told(*what)
     finally:
+        stopped.set()
+        wait(futures)
         torch.set_num_threads(threads)  # parts of what a thread sets hold for all of them
     for future in futures:
         future.result()
+
+
+_pool = ThreadPoolExecutor(MAX_WORKERS)
+"""Kept, since a thread that begins when memory is short can die before anybody is told."""
 
 
 class _StoppedError(Exception):

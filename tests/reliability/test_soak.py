@@ -1,5 +1,6 @@
 """A long run of RL with scoring processes: what it holds does not grow with its steps."""
 
+import contextlib
 import os
 import statistics
 import subprocess
@@ -30,9 +31,10 @@ class Held:
 
 def look(pid: int, run: Path, temporary: Path) -> Held:
     """From outside: /proc, the run directory but what it keeps of every step, and the folder for temporary files."""
-    children = [
-        int(each) for task in Path(f"/proc/{pid}/task").iterdir() for each in (task / "children").read_text().split()
-    ]
+    children = []
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # a thread that has just ended
+            children += [int(each) for each in (task / "children").read_text().split()]
     kept = [file for file in run.rglob("*") if file.parent.name != "rollouts"]
     step = (run / "metrics.jsonl").read_bytes().count(b"\n")
     return Held(
