@@ -6,7 +6,7 @@ from pathlib import Path
 
 from rlvr.config import TokenizerConfig
 from rlvr.models.limits import encode, read_tokenizer
-from rlvr.models.location import ModelLocation, read_object
+from rlvr.models.location import ModelLocation, object_in
 from rlvr.models.vocabulary import THINK
 
 
@@ -32,7 +32,7 @@ def counted_by(tokenizer: TokenizerConfig | ModelLocation | None) -> TokenCount:
     if (
         tokenizer is None
         or tokenizer.kind != "directory"
-        or read_object(Path(tokenizer.path) / "tokenizer.json") is None
+        or object_in(Path(tokenizer.path) / "tokenizer.json") is None
     ):
         return WORDS
     found = read_tokenizer(tokenizer)

@@ -18,7 +18,7 @@ from transformers.utils import logging as transformers_logging
 
 from rlvr.config import PromptConfig
 from rlvr.errors import MissingExtraError, RlvrError
-from rlvr.models.location import ModelLocation, count_parameters, locate, read_object
+from rlvr.models.location import ModelLocation, count_parameters, locate, object_in
 from rlvr.models.tokenizer import Codec, make_codec
 from rlvr.models.weights import not_finite
 from rlvr.runtime.foreign import Foreign
@@ -73,7 +73,7 @@ def _check_room(location: ModelLocation) -> None:
     """RlvrError if a directory's config.json describes no model that transformers knows, or a larger one than its weights
     are: it would be built before that is seen."""
     path, stored = location.path, count_parameters(location)
-    kind = (read_object(Path(path) / "config.json") or {}).get("model_type")
+    kind = (object_in(Path(path) / "config.json") or {}).get("model_type")
     if not isinstance(kind, str) or kind not in CONFIG_MAPPING:
         raise RlvrError(
             "model",
