@@ -29,11 +29,7 @@ def counted_by(tokenizer: TokenizerConfig | ModelLocation | None) -> TokenCount:
             "characters": TokenCount(count=_characters, exact=True),
         }
         return kinds.get(tokenizer.kind, WORDS)
-    if (
-        tokenizer is None
-        or tokenizer.kind != "directory"
-        or object_in(Path(tokenizer.path) / "tokenizer.json") is None
-    ):
+    if tokenizer is None or tokenizer.kind != "directory" or object_in(Path(tokenizer.path) / "tokenizer.json") is None:
         return WORDS
     found = read_tokenizer(tokenizer)
     return TokenCount(count=lambda text: len(encode(found, text, special=False).ids), exact=True)
