@@ -214,6 +214,7 @@ def _evaluate(
         return
     config, warnings = prepared
     from rlvr.runtime.run_dir import open_run, record_warnings
+    from rlvr.runtime.written import read_object
 
     with open_run(run or default_run(file), config, _inputs(config), fresh=fresh) as directory:
         result = directory.path / "eval.json"
@@ -225,7 +226,7 @@ def _evaluate(
             record_warnings(directory, warnings)
             evaluate.run(config, directory)
     if as_json:
-        print(json.dumps(json.loads(result.read_text(encoding="utf-8"))))
+        print(json.dumps(read_object(result)))
     else:
         from rlvr.report.runs import open_finished
         from rlvr.report.terminal import comparison

@@ -35,6 +35,7 @@ from rlvr.models.location import count_parameters, locate, vocabulary_in
 from rlvr.models.vocabulary import THINK, parameter_count, vocabulary, vocabulary_size
 from rlvr.recorded import recorded_files
 from rlvr.room import asked, cached_rows, check_prompts, itemsize_of, sampling_of
+from rlvr.runtime.files import reading
 from rlvr.runtime.manifest import sha256
 from rlvr.tasks import make_members, make_task
 from rlvr.tasks.task import Task, available, name_of
@@ -96,7 +97,11 @@ def inputs(config: StageConfig) -> dict[str, str]:
             files += sorted(Path(location.path).glob("model*.safetensors"))
         elif location is not None and location.file is not None:
             files.append(Path(location.path) / location.file)
-    return {str(file): sha256(file) for file in files}
+    found = {}
+    for file in files:
+        with reading(file):
+            found[str(file)] = sha256(file)
+    return found
 
 
 def _plan(config: StageConfig, starting: bool) -> Plan:

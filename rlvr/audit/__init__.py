@@ -17,7 +17,7 @@ def record(run: Path, section: str, result: dict[str, Any]) -> None:
     file = run / "audit.json"
     try:
         old = json.loads(file.read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValueError):
+    except (OSError, ValueError, RecursionError):
         old = None
     kept = old if isinstance(old, dict) else {}
     # Lone surrogates that a response may hold stay escapes: the file is UTF-8 for every reader.

@@ -7,7 +7,7 @@ from typing import Any
 
 from rlvr.config import ModelConfig
 from rlvr.errors import RlvrError
-from rlvr.models.location import ModelLocation, read_object
+from rlvr.models.location import ModelLocation, object_in
 
 GIB = 2**30
 
@@ -62,7 +62,7 @@ def cache_shape_of(model: ModelConfig | ModelLocation | None) -> CacheShape | No
     """The shape of a model that will be built, or of one in a directory; None if it is not known."""
     if isinstance(model, ModelConfig):
         return CacheShape(layers=model.layers, heads=model.kv_heads or model.heads, size=model.width // model.heads)
-    config = None if model is None or model.kind != "directory" else read_object(Path(model.path) / "config.json")
+    config = None if model is None or model.kind != "directory" else object_in(Path(model.path) / "config.json")
     if config is None:
         return None
     return cache_shape(lambda name: config.get(name, config.get(OLDER_NAMES.get(name, ""))))

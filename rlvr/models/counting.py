@@ -6,7 +6,7 @@ from pathlib import Path
 
 from rlvr.config import TokenizerConfig
 from rlvr.models.limits import encode, read_tokenizer
-from rlvr.models.location import ModelLocation, read_object
+from rlvr.models.location import ModelLocation, object_in
 from rlvr.models.vocabulary import THINK
 
 
@@ -29,11 +29,7 @@ def counted_by(tokenizer: TokenizerConfig | ModelLocation | None) -> TokenCount:
             "characters": TokenCount(count=_characters, exact=True),
         }
         return kinds.get(tokenizer.kind, WORDS)
-    if (
-        tokenizer is None
-        or tokenizer.kind != "directory"
-        or read_object(Path(tokenizer.path) / "tokenizer.json") is None
-    ):
+    if tokenizer is None or tokenizer.kind != "directory" or object_in(Path(tokenizer.path) / "tokenizer.json") is None:
         return WORDS
     found = read_tokenizer(tokenizer)
     return TokenCount(count=lambda text: len(encode(found, text, special=False).ids), exact=True)

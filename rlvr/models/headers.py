@@ -8,6 +8,7 @@ from pathlib import Path
 from safetensors import SafetensorError, safe_open
 
 from rlvr.errors import RlvrError
+from rlvr.runtime.files import reading
 
 MAX_HEADER_BYTES = 10_000_000
 """Of one file; a hundred times what a model's shard has."""
@@ -24,8 +25,9 @@ class Stored:
 
 
 def read_header(file: Path) -> dict[str, Stored]:
-    """The tensors of a safetensors file by name. RlvrError if its header is damaged, too large, or does not fit the file."""
-    with file.open("rb") as stream:
+    """The tensors of a safetensors file by name. RlvrError if its header is damaged, too large, or does
+    not fit the file, or if it cannot be read."""
+    with reading(file), file.open("rb") as stream:
         raw = stream.read(8)
         length = struct.unpack("<Q", raw)[0] if len(raw) == 8 else None
         if length is None or length > file.stat().st_size - 8:

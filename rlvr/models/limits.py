@@ -8,7 +8,7 @@ from pathlib import Path
 from tokenizers import Encoding, Tokenizer
 
 from rlvr.errors import RlvrError
-from rlvr.models.location import ModelLocation, read_object
+from rlvr.models.location import ModelLocation, object_in
 from rlvr.runtime.foreign import Foreign
 
 
@@ -41,7 +41,7 @@ def read_limits(location: ModelLocation | None) -> Limits | None:
     """The limits of a model in a directory; None for other kinds and for a tokenizer of another format."""
     if location is None or location.kind != "directory":
         return None
-    config, raw = (read_object(Path(location.path) / name) for name in ("config.json", "tokenizer.json"))
+    config, raw = (object_in(Path(location.path) / name) for name in ("config.json", "tokenizer.json"))
     if config is None or raw is None or not isinstance(raw.get("model"), dict):
         return None
     return Limits(

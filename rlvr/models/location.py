@@ -81,7 +81,7 @@ def _directory(path: Path) -> ModelLocation:
     return ModelLocation(kind="directory", path=str(path), passed=passed)
 
 
-def read_object(file: Path) -> dict[str, Any] | None:
+def object_in(file: Path) -> dict[str, Any] | None:
     """The JSON object in a model's file; None if there is none: loading the model says what is wrong with it."""
     try:
         value = json.loads(file.read_text(encoding="utf-8"))
@@ -93,7 +93,7 @@ def read_object(file: Path) -> dict[str, Any] | None:
 def vocabulary_in(location: ModelLocation) -> object | None:
     """The tokens with their ids that a directory's tokenizer.json gives, to be compared; None if there is no such file."""
     file = Path(location.path) / "tokenizer.json"
-    tree = read_object(file) if location.kind == "directory" else None
+    tree = object_in(file) if location.kind == "directory" else None
     if tree is None:
         return None
     try:

@@ -17,9 +17,10 @@ from transformers import (
 from transformers.utils import logging as transformers_logging
 
 from rlvr.config import PromptConfig
-from rlvr.errors import MissingExtraError, RlvrError
-from rlvr.models.location import ModelLocation, count_parameters, locate, read_object
+from rlvr.errors import MissingExtraError, RlvrError, out_of_memory
+from rlvr.models.location import ModelLocation, count_parameters, locate, object_in
 from rlvr.models.tokenizer import Codec, make_codec
+from rlvr.models.vetting import vet
 from rlvr.models.weights import not_finite
 from rlvr.runtime.foreign import Foreign
 
@@ -73,7 +74,7 @@ def _check_room(location: ModelLocation) -> None:
     """RlvrError if a directory's config.json describes no model that transformers knows, or a larger one than its weights
     are: it would be built before that is seen."""
     path, stored = location.path, count_parameters(location)
-    kind = (read_object(Path(path) / "config.json") or {}).get("model_type")
+    kind = (object_in(Path(path) / "config.json") or {}).get("model_type")
     if not isinstance(kind, str) or kind not in CONFIG_MAPPING:
         raise RlvrError(
             "model",
@@ -154,5 +155,15 @@ def save_model(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folde
 
 
 def restore_weights(model: PreTrainedModel, folder: Path) -> None:
-    """Copy the weights of a checkpoint of ours into a model of the same shape, in place."""
-    model.load_state_dict(_weights(str(folder), {}).state_dict())
+    """Copy the weights of a checkpoint of ours into a model of the same shape, in place.
+
+    RlvrError if the folder holds what a model's may not, or the weights of another model.
+    """
+    vet(folder)
+    weights = _weights(str(folder), {"local_files_only": True}).state_dict()
+    try:
+        model.load_state_dict(weights)
+    except RuntimeError as error:
+        if out_of_memory(error) is not None:
+            raise
+        raise RlvrError(str(folder), "is of another model", remedy="begin anew with --fresh") from error

@@ -8,8 +8,9 @@ import resource
 import select
 import signal
 import warnings
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from transformers import PreTrainedTokenizerBase
 
@@ -24,21 +25,36 @@ MEMORY_BYTES = 512 << 20
 MAX_CHARACTERS = 1_000_000
 """Of a template, and of what it writes around a short question."""
 
+STATM = Path("/proc/self/statm")
+"""Where Linux says how many pages of memory the process has."""
+
 Messages = list[dict[str, str]]
 
 
-def render(tokenizer: PreTrainedTokenizerBase, messages: Messages, **options: Any) -> str:
-    """What the tokenizer's chat template makes of messages. RlvrError if it raises."""
-    text: Any = None
+@dataclass(frozen=True)
+class Conversation:
+    """What a template is given. asking: the assistant speaks next."""
+
+    messages: Messages
+    asking: bool
+
+
+def render(tokenizer: PreTrainedTokenizerBase, conversation: Conversation) -> str:
+    """What the tokenizer's chat template makes of a conversation. RlvrError if it raises."""
+    text: str | None = None
     with Foreign() as call:
-        text = tokenizer.apply_chat_template(messages, tokenize=False, **options)
-    if call.error is not None:
+        text = _render(tokenizer, conversation)
+    if text is None:
+        assert call.error is not None
         raise _refused(f"it raised {_named(call.error)}") from call.error
-    return str(text)
+    return text
 
 
-def try_template(tokenizer: PreTrainedTokenizerBase, messages: Messages) -> None:
-    """Render messages in a child process that has SECONDS and MEMORY_BYTES. RlvrError if that fails or goes beyond."""
+def try_template(tokenizer: PreTrainedTokenizerBase, conversations: Iterable[Conversation]) -> None:
+    """Render each of them in a child process that has SECONDS and MEMORY_BYTES. RlvrError if that fails or goes beyond.
+
+    conversations: one of every shape that will be rendered: a template may treat them differently.
+    """
     if len(str(tokenizer.chat_template)) > MAX_CHARACTERS:
         raise _refused(f"it has more than {MAX_CHARACTERS} characters")
     reading, writing = os.pipe()
@@ -47,32 +63,41 @@ def try_template(tokenizer: PreTrainedTokenizerBase, messages: Messages) -> None
         child = os.fork()
     if child == 0:
         try:
-            os.write(writing, _tried(tokenizer, messages).encode("utf-8", "replace"))
+            os.write(writing, _tried(tokenizer, conversations).encode("utf-8", "replace"))
         finally:
             os._exit(0)
-    os.close(writing)
-    with os.fdopen(reading, encoding="utf-8") as answer:
-        if not select.select([answer], [], [], WAIT_SECONDS)[0]:
-            os.kill(child, signal.SIGKILL)
-        said = answer.read()
-    os.waitpid(child, 0)
+    try:
+        os.close(writing)
+        with os.fdopen(reading, encoding="utf-8") as answer:
+            said = answer.read() if select.select([answer], [], [], WAIT_SECONDS)[0] else ""
+    finally:  # whether it has answered, takes too long, or a signal ends the command
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
     if said != "well":
         raise _refused(said or f"it does not end within {SECONDS} s and {MEMORY_BYTES >> 20} MiB")
 
 
-def _tried(tokenizer: PreTrainedTokenizerBase, messages: Messages) -> str:
-    """``well``, or what is wrong with the template; the process is killed if it is the bounds."""
+def _tried(tokenizer: PreTrainedTokenizerBase, conversations: Iterable[Conversation]) -> str:
+    """``well``, or what is wrong with the template; the process is killed if it is the bounds.
+
+    Where the system does not tell how much memory the process has, only its time is bounded.
+    """
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS))
-    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
-    bound = pages * resource.getpagesize() + MEMORY_BYTES
-    resource.setrlimit(resource.RLIMIT_AS, (bound, bound))
+    if STATM.exists():
+        bound = int(STATM.read_text(encoding="ascii").split()[0]) * resource.getpagesize() + MEMORY_BYTES
+        resource.setrlimit(resource.RLIMIT_AS, (bound, bound))
     with Foreign() as call:
-        for more in (False, True):
-            text = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=more)
-            if len(str(text)) > MAX_CHARACTERS:
-                return f"it writes {len(str(text))} characters around a short question"
+        for conversation in conversations:
+            if (length := len(_render(tokenizer, conversation))) > MAX_CHARACTERS:
+                return f"it writes {length} characters around a short question"
     return f"it raised {_named(call.error)}" if call.error is not None else "well"
+
+
+def _render(tokenizer: PreTrainedTokenizerBase, conversation: Conversation) -> str:
+    return str(
+        tokenizer.apply_chat_template(conversation.messages, tokenize=False, add_generation_prompt=conversation.asking)
+    )
 
 
 def _named(error: Exception) -> str:

@@ -12,7 +12,7 @@ from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
 from rlvr.config import PromptConfig, TokenizerConfig
 from rlvr.errors import RlvrError
 from rlvr.models.limits import unreadable
-from rlvr.models.templates import render, try_template
+from rlvr.models.templates import Conversation, render, try_template
 from rlvr.models.vocabulary import BOS, DEFAULT_BPE_SIZE, EOS, PAD, SPECIAL, THINK, UNK, vocabulary
 from rlvr.runtime import signals
 from rlvr.runtime.foreign import Foreign
@@ -81,9 +81,7 @@ class Codec:
         """The text that the model is given for a question, without tokens that the tokenizer adds by itself."""
         if not self.chat:
             return question
-        system = [{"role": "system", "content": self.system}] if self.system is not None else []
-        messages = [*system, {"role": "user", "content": question}]
-        return render(self.tokenizer, messages, add_generation_prompt=True)
+        return render(self.tokenizer, _asked(question, self.system))
 
     def prompts_ids(self, prompts: list[str]) -> list[list[int]]:
         """Token ids of each prompt; a chat template has written its own special tokens already."""
@@ -97,11 +95,7 @@ class Codec:
         """Token ids of each text; says so once if one of them can only be written with the unknown token."""
         if not texts:
             return []
-        rows: list[list[int]] | None = None
-        with Foreign() as call:
-            rows = [list(ids) for ids in self.tokenizer(texts, add_special_tokens=add_special_tokens)["input_ids"]]
-        if rows is None:
-            raise unreadable(call.error) from call.error
+        rows = _ids(self.tokenizer, texts, add_special_tokens=add_special_tokens)
         unknown, name = self.tokenizer.unk_token_id, str(self.tokenizer.unk_token)
         if unknown is not None and any(
             unknown in ids and name not in text for text, ids in zip(texts, rows, strict=True)
@@ -120,6 +114,16 @@ class Codec:
         return list(zip([0, *ends[:-1]], ends, strict=True))
 
 
+def _ids(tokenizer: PreTrainedTokenizerBase, texts: list[str], *, add_special_tokens: bool) -> list[list[int]]:
+    """Token ids of each text. RlvrError if the tokenizer gives up on one."""
+    rows: list[list[int]] | None = None
+    with Foreign() as call:
+        rows = [list(ids) for ids in tokenizer(texts, add_special_tokens=add_special_tokens)["input_ids"]]
+    if rows is None:
+        raise unreadable(call.error) from call.error
+    return rows
+
+
 @lru_cache(maxsize=1)
 def _warn_of_unknown_tokens(name: str) -> None:
     say(f"warning: the tokenizer does not know all of these texts and writes {name} for what it does not know")
@@ -135,7 +139,7 @@ def make_codec(tokenizer: PreTrainedTokenizerBase, prompt: PromptConfig, extra_s
         raise RlvrError(
             "prompt.system", "has no effect: the model's tokenizer has no chat template", remedy="remove it"
         )
-    end = _end_of_turn(tokenizer) if chat else tokenizer.eos_token_id
+    end = _end_of_turn(tokenizer, prompt.system) if chat else tokenizer.eos_token_id
     stop_ids = [i for i in (end, tokenizer.eos_token_id, *extra_stop_ids) if i is not None]
     if not stop_ids:
         raise RlvrError(
@@ -147,11 +151,18 @@ def make_codec(tokenizer: PreTrainedTokenizerBase, prompt: PromptConfig, extra_s
     )
 
 
-def _end_of_turn(tokenizer: PreTrainedTokenizerBase) -> int | None:
-    """The token that the chat template writes after an assistant's message; None if it writes none there."""
+def _asked(question: str, system: str | None) -> Conversation:
+    before = [{"role": "system", "content": system}] if system is not None else []
+    return Conversation([*before, {"role": "user", "content": question}], asking=True)
+
+
+def _end_of_turn(tokenizer: PreTrainedTokenizerBase, system: str | None) -> int | None:
+    """The token that the chat template writes after an assistant's message; None if it writes none there.
+
+    RlvrError if the template cannot be used for that or for questions.
+    """
     said = "What the assistant said"
-    messages = [{"role": "user", "content": "?"}, {"role": "assistant", "content": said}]
-    try_template(tokenizer, messages[:1])
-    text = render(tokenizer, messages)
-    after = tokenizer(text.rpartition(said)[2], add_special_tokens=False)["input_ids"]
+    answered = Conversation([{"role": "user", "content": "?"}, {"role": "assistant", "content": said}], asking=False)
+    try_template(tokenizer, (_asked("?", system), answered))
+    [after] = _ids(tokenizer, [render(tokenizer, answered).rpartition(said)[2]], add_special_tokens=False)
     return int(after[0]) if after and after[0] in tokenizer.all_special_ids else None

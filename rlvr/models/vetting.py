@@ -11,6 +11,7 @@ from typing import Any
 
 from rlvr.errors import RlvrError
 from rlvr.models.headers import FLOATING, Stored, read_header
+from rlvr.runtime.files import reading
 
 INDEX = "model.safetensors.index.json"
 OBJECTS = {
@@ -36,12 +37,19 @@ SIZES = re.compile(
     "(max_position_embeddings|n_positions|vocab_size|hidden_size|intermediate_size|n_embd|head_dim|"
     "(num_(hidden_layers|attention_heads|key_value_heads|(local_)?experts))|n_layers?|n_heads?)"
 )
+BY_LAYER = re.compile("intermediate_size|head_dim|num_(attention_heads|key_value_heads|(local_)?experts)")
+"""Sizes that may be lists, with one for each layer."""
 LARGEST = 2**31
 
 
 def vet(folder: Path) -> None:
     """RlvrError unless a model's directory holds only what is read as plain data, all of it inside."""
-    _refuse_links(folder)
+    with reading(folder):
+        _vet(folder)
+
+
+def _vet(folder: Path) -> None:
+    _refuse_others(folder)
     if (folder / "adapter_config.json").exists():
         raise _refused(folder, "it is an adapter (adapter_config.json); merge it into its model and save that")
     trees = {name: _object(folder, name, limit) for name, limit in OBJECTS.items() if (folder / name).exists()}
@@ -73,14 +81,17 @@ def stored_tensors(folder: Path) -> dict[str, Stored]:
     return found
 
 
-def _refuse_links(folder: Path) -> None:
-    """A link may lead to a file of the directory, or of the cache of downloads that the directory is part of."""
+def _refuse_others(folder: Path) -> None:
+    """Entries are files and folders: a pipe or a device may have no end. A link may lead to one of the directory, or of
+    the cache of downloads that the directory is part of."""
     root = folder.resolve()
     if root.parent.name == "snapshots":
         root = root.parent.parent
     for entry in [*folder.iterdir(), *folder.glob("additional_chat_templates/*")]:
         if entry.is_symlink() and not entry.resolve().is_relative_to(root):
             raise _refused(folder, f"its {entry.name} is a link that leads out of it; copy the file there")
+        if entry.exists() and not entry.is_file() and not entry.is_dir():
+            raise _refused(folder, f"its {entry.name} is a device or a pipe, not a file")
 
 
 def _object(folder: Path, name: str, limit: int) -> dict[str, Any]:
@@ -88,8 +99,9 @@ def _object(folder: Path, name: str, limit: int) -> dict[str, Any]:
     if not file.is_file() or file.stat().st_size > limit:
         raise _refused(folder, f"its {name} is no file of at most {limit} bytes")
     try:
-        tree = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
+        with reading(file):
+            tree = json.loads(file.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
         raise _refused(folder, f"its {name} is not JSON ({error})") from None
     if not isinstance(tree, dict):
         raise _refused(folder, f"its {name} is not a JSON object")
@@ -116,9 +128,16 @@ def _check_key(folder: Path, key: str, value: Any) -> None:
         raise _refused(folder, f"its config.json has {key} {str(value)[:80]!r}; allowed: {', '.join(ATTENTION)}")
     if key.endswith("_implementation") and not re.fullmatch("[a-z0-9_]+", str(value)):
         raise _refused(folder, f"its config.json has {key} {str(value)[:80]!r}, which is not part of transformers")
-    whole = isinstance(value, int) and not isinstance(value, bool) and 0 < value <= LARGEST
-    if SIZES.fullmatch(key) and not whole and not isinstance(value, list):
+    if SIZES.fullmatch(key) and not (_is_size(value) or (BY_LAYER.fullmatch(key) and _are_sizes(value))):
         raise _refused(folder, f"its config.json has {key} {str(value)[:80]}, which is no size")
+
+
+def _is_size(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 < value <= LARGEST
+
+
+def _are_sizes(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and all(map(_is_size, value))
 
 
 def _check_index(folder: Path, index: dict[str, Any]) -> None:

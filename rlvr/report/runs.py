@@ -1,5 +1,6 @@
 """Reading run directories back: rows, rollouts, and the chain of runs that made a model."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,8 @@ from rlvr.errors import RlvrError
 from rlvr.models.location import looks_local
 from rlvr.runtime.metrics import Row, read_rows
 from rlvr.runtime.written import Fields, read_lines
+
+STEP = re.compile("step_([0-9]+)")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +30,8 @@ class Run:
 
     def rollout_steps(self) -> list[int]:
         """Steps whose rollouts were written."""
-        return sorted(int(file.stem.removeprefix("step_")) for file in (self.path / "rollouts").glob("step_*.jsonl"))
+        files = (self.path / "rollouts").glob("step_*.jsonl")
+        return sorted(int(found[1]) for file in files if (found := STEP.fullmatch(file.stem)))
 
     def rollouts(self, step: int, fields: Fields | None = None) -> list[dict[str, Any]]:
         """The rollouts of one step. RlvrError if they were not written, are damaged, or lack one of the fields."""

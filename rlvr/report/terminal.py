@@ -171,5 +171,6 @@ def _attempt(row: dict[str, Any]) -> Text:
     mark = "right" if row["correct"] else "wrong"
     head = f"  {mark:5} {row['mode']:8} {'greedy ' if row.get('greedy') else ''}reward {row['reward']:.2f}{advantage} {len(row['token_ids'])} tokens | "
     return Text.assemble(
-        (head, "green" if row["correct"] else "red"), printable(row["completion"]).replace("\n", "\n    ")
+        (printable(head).replace("\n", " "), "green" if row["correct"] else "red"),
+        printable(row["completion"]).replace("\n", "\n    "),
     )

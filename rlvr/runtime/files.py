@@ -6,13 +6,13 @@ import json
 import os
 import re
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from rlvr.errors import TrainingStoppedError
+from rlvr.errors import RlvrError, TrainingStoppedError, out_of_memory
 
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -40,6 +40,18 @@ class Writing:
             f"{self.path}: {'no space left' if full else 'cannot be written'} ({os.strerror(number)}); what was saved before is "
             f"kept; {'make room' if full else 'mend that'} and run the same command again to go on"
         ) from value
+
+
+@contextlib.contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Inside, what the user named is read. RlvrError names the file that the system does not give, and says why."""
+    try:
+        yield
+    except OSError as error:
+        if out_of_memory(error) is not None:
+            raise
+        where = error.filename if isinstance(error.filename, str) else str(path)
+        raise RlvrError(where, f"cannot be read: {error.strerror or error}") from None
 
 
 def _os_error(error: BaseException | None) -> int | None:

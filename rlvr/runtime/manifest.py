@@ -11,7 +11,10 @@ from rlvr.runtime.files import write_atomically
 
 MANIFEST = "manifest.json"
 
-UNREADABLE = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.EACCES, errno.EPERM, errno.EIO)
+_UNREADABLE = (
+    *(errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG),
+    *(errno.EACCES, errno.EPERM, errno.EIO),
+)
 """What the file is to blame for when it cannot be read, rather than this process (too many open files, no memory)."""
 
 
@@ -38,7 +41,7 @@ def damage(folder: Path) -> str | None:
             if reason := _difference(folder / name, entry["bytes"], entry["sha256"]):
                 return f"{name} {reason}"
     except OSError as error:
-        if error.errno not in UNREADABLE:
+        if error.errno not in _UNREADABLE:
             raise
         return f"{name} is missing" if error.errno == errno.ENOENT else f"{name} cannot be read: {error.strerror}"
     return None
@@ -72,15 +75,18 @@ def _entries(raw: bytes) -> dict[str, dict[str, Any]] | None:
     """The files that a manifest lists; None unless it is, byte for byte, one that ``seal`` writes."""
     try:
         entries = json.loads(raw)["files"]
-        inside = all(
-            not PurePosixPath(name).is_absolute() and ".." not in PurePosixPath(name).parts for name in entries
-        )
-        whole = inside and all(
+        whole = all(map(_inside, entries)) and all(
             set(entry) == {"bytes", "sha256"} and type(entry["bytes"]) is int for entry in entries.values()
         )
         return entries if whole and _text(entries).encode() == raw else None
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None
+
+
+def _inside(name: str) -> bool:
+    """Whether a name can be that of a file in the folder. ValueError if no file system could write it."""
+    path = PurePosixPath(name)
+    return b"\0" not in name.encode() and not path.is_absolute() and ".." not in path.parts
 
 
 def _text(entries: dict[str, dict[str, Any]]) -> str:

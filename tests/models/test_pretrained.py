@@ -55,6 +55,20 @@ def test_weights_are_restored_in_place(saved):
     assert same_weights(model, build())
 
 
+@pytest.mark.check("R19")
+def test_weights_of_another_model_are_not_restored(saved):
+    other = build_model(ModelConfig(layers=2, width=16, heads=2), TOKENIZER, seed=0, device=CPU)
+    with pytest.raises(RlvrError, match="is of another model"):
+        restore_weights(other, saved)
+
+
+@pytest.mark.check("R24")
+def test_what_a_checkpoint_may_not_hold_is_refused_when_it_is_restored(saved):
+    (saved / "adapter_config.json").write_text("{}")
+    with pytest.raises(RlvrError, match="it is an adapter"):
+        restore_weights(build(), saved)
+
+
 def test_a_path_at_which_nothing_is(tmp_path):
     with pytest.raises(RlvrError, match="model: no such file or directory"):
         load_model(str(tmp_path / "nothing"), PromptConfig(), CPU)

@@ -263,6 +263,21 @@ def configure(**changes: Any) -> Callable[[Path], None]:
     return lambda folder: edit(folder / "config.json", **changes)
 
 
+def pipe(name: str) -> Callable[[Path], None]:
+    """Put a pipe, which nobody writes to, in the place of a file."""
+
+    def damage(folder: Path) -> None:
+        (folder / name).unlink(missing_ok=True)
+        os.mkfifo(folder / name)
+
+    return damage
+
+
+def a_folder(folder: Path) -> None:
+    (folder / "model.safetensors").unlink()
+    (folder / "model.safetensors").mkdir()
+
+
 def write(name: str, content: bytes) -> Callable[[Path], None]:
     def damage(folder: Path) -> None:
         (folder / name).write_bytes(content)
@@ -329,6 +344,14 @@ DAMAGE: dict[str, Callable[[Path], None]] = {
     "another vocabulary": configure(vocab_size=7),
     "heads of 10^9": configure(head_dim=10**9),
     "positions as text": configure(max_position_embeddings="many"),
+    "positions as a list": configure(max_position_embeddings=[1]),
+    "layers as a list": configure(num_hidden_layers=[1]),
+    "heads as a list of text": configure(num_attention_heads=["2"]),
+    "no widths": configure(intermediate_size=[]),
+    "a pipe for a configuration": pipe("config.json"),
+    "a pipe for weights": pipe("model.safetensors"),
+    "a pipe beside them": pipe("tokenizer.model"),
+    "a folder for weights": a_folder,
     "layer types that are a number": configure(layer_types=7),
     "rope of nonsense": configure(rope_parameters={"rope_type": "nonsense", "rope_theta": "x"}),
     "rope of text": configure(rope_parameters="x"),

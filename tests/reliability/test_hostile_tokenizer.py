@@ -1,6 +1,8 @@
 """Tokenizers and chat templates that attack: bounded, sandboxed, refused in one line."""
 
 import json
+import os
+import select
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -8,6 +10,12 @@ from typing import Any
 
 import pytest
 from conftest import World, call, plain_model, write_config
+
+from rlvr.config import TokenizerConfig
+from rlvr.errors import EndedError
+from rlvr.models import templates
+from rlvr.models.templates import Conversation, try_template
+from rlvr.models.tokenizer import build_tokenizer
 
 
 @pytest.fixture
@@ -186,3 +194,40 @@ def test_the_style_plain_leaves_a_hostile_template_alone(folder: Path, config: P
     (folder / "chat_template.jinja").write_text(TEMPLATES["a great power"])
     answer = call("eval", config, "--run", tmp_path / "run", "--set", "prompt.style=plain")
     assert answer.code == 0, answer.err
+
+
+ENDLESS = "{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}{% endfor %}"
+
+
+@pytest.mark.check("R26")
+@pytest.mark.parametrize("role", ["assistant", "system"])
+def test_a_template_is_tried_on_every_kind_of_conversation(
+    role: str, folder: Path, config: Path, refused: Callable[..., str]
+) -> None:
+    """One that behaves until an assistant has spoken, or a system prompt is given, is refused as any other."""
+    (folder / "chat_template.jinja").write_text(
+        f"? {{% if '{role}' in messages|map(attribute='role') %}}{ENDLESS}{{% endif %}}"
+    )
+    assert "it does not end" in refused("eval", config, "--set", "prompt.system=Think.")
+
+
+@pytest.mark.check("R26")
+def test_a_signal_leaves_no_template_running(monkeypatch: pytest.MonkeyPatch) -> None:
+    def ended(*_: object) -> None:
+        raise EndedError(15)
+
+    tokenizer = build_tokenizer(TokenizerConfig(), ["0 1"], max_length=8)
+    tokenizer.chat_template = ENDLESS
+    monkeypatch.setattr(select, "select", ended)
+    with pytest.raises(EndedError):
+        try_template(tokenizer, [Conversation([{"role": "user", "content": "?"}], asking=True)])
+    with pytest.raises(ChildProcessError):
+        os.waitpid(-1, os.WNOHANG)
+
+
+@pytest.mark.check("R26")
+def test_a_template_is_tried_where_the_system_does_not_tell_of_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(templates, "STATM", Path("/nowhere"))
+    tokenizer = build_tokenizer(TokenizerConfig(), ["0 1"], max_length=8)
+    tokenizer.chat_template = "{{ messages[0].content }}"
+    try_template(tokenizer, [Conversation([{"role": "user", "content": "?"}], asking=True)])
