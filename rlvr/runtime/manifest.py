@@ -4,6 +4,7 @@ import errno
 import functools
 import hashlib
 import json
+import stat
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -34,7 +35,7 @@ def damage(folder: Path) -> str | None:
     """
     name = MANIFEST
     try:
-        entries = _entries((folder / MANIFEST).read_bytes())
+        entries = None if _is_odd(folder / MANIFEST) else _entries((folder / MANIFEST).read_bytes())
         if entries is None:
             return f"{MANIFEST} is damaged"
         for name, entry in entries.items():
@@ -65,10 +66,17 @@ def _hash(file: Path) -> str:
 
 def _difference(file: Path, size: int, digest: str) -> str | None:
     """How a file differs from what was saved."""
+    if _is_odd(file):
+        return "is no file"
     more = file.stat().st_size - size
     if more:
         return f"is {abs(more):,} byte{'' if abs(more) == 1 else 's'} {'short' if more < 0 else 'too long'}"
     return None if sha256(file) == digest else "has other contents than were saved"
+
+
+def _is_odd(file: Path) -> bool:
+    """Whether something else is in a file's place, such as a pipe, which could be waited for without end."""
+    return not stat.S_ISREG(file.stat().st_mode)
 
 
 def _entries(raw: bytes) -> dict[str, dict[str, Any]] | None:

@@ -1,6 +1,7 @@
 """A checkpoint that is not, byte for byte, what was saved is never read: the one before is, and it leads to the same bits."""
 
 import json
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -100,6 +101,18 @@ def test_any_damaged_file_of_the_newest_is_named_and_the_one_before_leads_to_the
         assert_same_run(run, world.runs[stage])
         assert resume(world, stage, run) == []
     record_property("figure", f"{stage}: {len(names)} files in turn, 0 differences")
+
+
+@pytest.mark.check("R8")
+@pytest.mark.parametrize("name", ["manifest.json", "state.json"])
+def test_a_pipe_in_a_files_place_is_not_waited_for(world: World, copied: Callable[[str], Path], name: str) -> None:
+    run = copied("sft")
+    (run / "checkpoints" / NEWEST / name).unlink()
+    os.mkfifo(run / "checkpoints" / NEWEST / name)
+    answer = call("sft", world.configs["sft"], "--run", run)
+    assert answer.code == 0, answer.err
+    assert f"warning: {NEWEST}: {name} is " in answer.err
+    assert final_weights(run) == final_weights(world.runs["sft"])
 
 
 @pytest.mark.check("R7")
