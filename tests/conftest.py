@@ -147,6 +147,21 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
 
 
 @pytest.fixture
+def folder(world: World, tmp_path: Path) -> Path:
+    """A trained model as a plain directory, which may be changed."""
+    return plain_model(world.runs["sft"] / "checkpoints" / "step_000006", tmp_path / "model")
+
+
+@pytest.fixture
+def config(folder: Path) -> Path:
+    """A small evaluation of that model."""
+    return write_config(
+        folder.parent / "eval.yaml",
+        {"model": str(folder), "task": {"name": "modsum", "length": 8}, "rollout": {"max_new_tokens": 14}, "eval": {"problems": 2, "samples": 1}},
+    )  # fmt: skip
+
+
+@pytest.fixture
 def refused() -> Callable[..., str]:
     """Call rlvr with something wrong: exit 2, one line on stderr, nothing on stdout. Returns the line."""
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 import torch
-from conftest import TRAIN, World, call, plain_model, write_config
+from conftest import TRAIN, World, call, write_config
 from safetensors.torch import load_file, save_file
 
 PAYLOAD = "import pathlib; pathlib.Path({marker!r}).touch()\n"
@@ -27,23 +27,6 @@ class Bomb:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return os.system, (f"touch {self.marker}",)
-
-
-@pytest.fixture
-def folder(world: World, tmp_path: Path) -> Path:
-    """A copy of a trained model's directory."""
-    copy = tmp_path / "model"
-    plain_model(world.runs["sft"] / "checkpoints" / "step_000006", copy)
-    return copy
-
-
-@pytest.fixture
-def config(world: World, folder: Path) -> Path:
-    """An evaluation of that model."""
-    return write_config(
-        folder.parent / "eval.yaml",
-        {"model": str(folder), "task": {"name": "modsum", "length": 8}, "rollout": {"max_new_tokens": 14}, "eval": {"problems": 2, "samples": 1}},
-    )  # fmt: skip
 
 
 def edit(file: Path, **changes: Any) -> None:
@@ -159,7 +142,7 @@ def test_code_beside_a_known_architecture_is_left_alone(
 @pytest.mark.check("R24")
 @pytest.mark.parametrize("key", ["trust_remote_code", "model.trust_remote_code", "prompt.trust_remote_code"])
 def test_no_key_turns_it_on(world: World, key: str, refused: Callable[..., str]) -> None:
-    refused("eval", world.configs["eval"], "--set", f"{key}=true")
+    assert key in refused("eval", world.configs["eval"], "--set", f"{key}=true")
 
 
 ELSEWHERE: dict[str, dict[str, Any]] = {

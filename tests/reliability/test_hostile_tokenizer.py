@@ -9,30 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import World, call, plain_model, write_config
+from conftest import call
 
 from rlvr.config import TokenizerConfig
-from rlvr.errors import EndedError
+from rlvr.errors import EndedError, RlvrError
 from rlvr.models import templates
 from rlvr.models.templates import Conversation, try_template
 from rlvr.models.tokenizer import build_tokenizer
-
-
-@pytest.fixture
-def folder(world: World, tmp_path: Path) -> Path:
-    """A copy of a trained model's directory."""
-    copy = tmp_path / "model"
-    plain_model(world.runs["sft"] / "checkpoints" / "step_000006", copy)
-    return copy
-
-
-@pytest.fixture
-def config(folder: Path) -> Path:
-    """An evaluation of that model."""
-    return write_config(
-        folder.parent / "eval.yaml",
-        {"model": str(folder), "task": {"name": "modsum", "length": 8}, "rollout": {"max_new_tokens": 14}, "eval": {"problems": 2, "samples": 1}},
-    )  # fmt: skip
 
 
 def tree_of(folder: Path) -> dict[str, Any]:
@@ -229,5 +212,9 @@ def test_a_signal_leaves_no_template_running(monkeypatch: pytest.MonkeyPatch) ->
 def test_a_template_is_tried_where_the_system_does_not_tell_of_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(templates, "STATM", Path("/nowhere"))
     tokenizer = build_tokenizer(TokenizerConfig(), ["0 1"], max_length=8)
+    asked = [Conversation([{"role": "user", "content": "?"}], asking=True)]
     tokenizer.chat_template = "{{ messages[0].content }}"
-    try_template(tokenizer, [Conversation([{"role": "user", "content": "?"}], asking=True)])
+    try_template(tokenizer, asked)
+    tokenizer.chat_template = "{{ messages[9].content.nothing }}"
+    with pytest.raises(RlvrError):
+        try_template(tokenizer, asked)
