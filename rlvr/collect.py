@@ -270,8 +270,9 @@ def noise_metrics(groups: Sequence[Group]) -> Metrics:
     return row
 
 
-def to_json(rollout: Rollout) -> dict[str, object]:
-    """A rollout as one line of a rollouts file."""
+def to_json(rollout: Rollout, *, trained: bool | list[bool] = False) -> dict[str, object]:
+    """A rollout as one line of a rollouts file. trained: whether a step learns from its tokens, or from which of them."""
+    completion, advantages = rollout.completion, rollout.advantages
     return {
         "task": rollout.problem.task,
         "split": rollout.problem.split,
@@ -288,8 +289,16 @@ def to_json(rollout: Rollout) -> dict[str, object]:
         "rewards": rollout.rewards,
         "reasons": rollout.reasons,
         "advantage": rollout.advantage,
-        "stop_reason": rollout.completion.stop_reason.value,
-        "prompt_ids": rollout.completion.prompt_ids,
-        "token_ids": rollout.completion.token_ids,
-        "logprobs": [round(value, 6) for value in rollout.completion.logprobs],
+        "advantages": None if advantages is None or len(set(advantages)) == 1 else _rounded(advantages),
+        "trained": trained,
+        "stop_reason": completion.stop_reason.value,
+        "prompt_ids": completion.prompt_ids,
+        "token_ids": completion.token_ids,
+        "logprobs": _rounded(completion.logprobs),
+        "entropies": _rounded(completion.entropies),
+        "ref_logprobs": _rounded(rollout.ref_logprobs),
     }
+
+
+def _rounded(values: list[float] | None) -> list[float] | None:
+    return None if values is None else [round(value, 6) for value in values]

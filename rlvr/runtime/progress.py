@@ -21,6 +21,9 @@ SHOWN = {
     "rollout/length_mean": "length",
 }
 
+PIPED_WIDTH = 120
+"""Columns of what goes to a file or another program."""
+
 WORTH_SAYING = 0.005
 """A share below this is 0.00."""
 
@@ -39,6 +42,14 @@ def say(message: str) -> None:
 def console() -> Console:
     """A console for tables, taken literally; stdout is kept for what programs read."""
     return Console(stderr=True, highlight=False, markup=False, emoji=False, soft_wrap=True)
+
+
+def output() -> Console:
+    """A console for what a person asked to read, on stdout, taken literally; wide where no terminal says how wide."""
+    wide = Console(highlight=False, markup=False, emoji=False)
+    if not wide.is_terminal:
+        wide.width = PIPED_WIDTH
+    return wide
 
 
 def summary(row: Row) -> str:

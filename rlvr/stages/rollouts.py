@@ -1,8 +1,9 @@
 """The batch source of RL: the model's own answers to new problems, with their advantages."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from typing import Any
 
 import torch
@@ -76,7 +77,7 @@ class Rollouts:
         kept = self._policies.referred(kept)
         if step % rollout.save_every == 0 or step in (1, self._config.train.max_steps):
             with Writing(self._run.rollouts(step)):
-                write_jsonl(self._run.rollouts(step), (to_json(attempt) for group in groups for attempt in group))
+                write_jsonl(self._run.rollouts(step), _lines(groups, kept))
         self._lengths = with_new_modes(self._lengths, groups)
         self.newest = [attempt.completion for group in groups for attempt in group]
         row |= self._describe(groups, kept) | task_metrics(groups, self._collector.task.name) | self._source.metrics()
@@ -204,3 +205,14 @@ class Rollouts:
 
     def load_tensors(self, tensors: dict[str, torch.Tensor]) -> None:
         self._policies.load_tensors(tensors)
+
+
+def _lines(groups: Sequence[Group], kept: Sequence[Group]) -> Iterator[dict[str, object]]:
+    """All rollouts for their file; those that are trained on as they became, with the advantage of each token."""
+    trained = {id(rollout.completion): rollout for rollout in chain.from_iterable(kept)}
+    for rollout in chain.from_iterable(groups):
+        found = trained.get(id(rollout.completion))
+        which: bool | list[bool] = found is not None
+        if found is not None and found.trained is not None:
+            which = found.trained
+        yield to_json(found or rollout, trained=which)

@@ -1,0 +1,134 @@
+"""Rollouts to be read token by token: what their file recorded, what a study found, and each token's text. No torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from types import NoneType
+from typing import Any
+
+from tokenizers import Tokenizer
+from tokenizers.decoders import DecodeStream
+
+from rlvr.report.runs import Run
+from rlvr.runtime.foreign import Foreign
+from rlvr.runtime.written import NUMBER, Fields, read_lines
+
+NEEDED: Fields = {
+    "index": int,
+    "question": str,
+    "answer": str,
+    "prompt": str,
+    "completion": str,
+    "mode": str,
+    "correct": bool,
+    "reward": NUMBER,
+    "rewards": dict,
+    "reasons": dict,
+    "advantage": (*NUMBER, NoneType),
+    "stop_reason": str,
+    "token_ids": list,
+    "logprobs": list,
+}
+"""What every rollout of a file has; entropies, advantages of single tokens and more came later and may be missing."""
+
+STUDIED: Fields = {
+    "line": int,
+    "policy": str,
+    "against": str,
+    "logprobs": list,
+    "against_logprobs": list,
+    "alternatives": list,
+}
+"""What every line of a study has."""
+
+Pieces = Callable[[list[int]], list[str]]
+"""Token ids to the text of each token; together they are the completion."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Attempt:
+    """One rollout with the facts of each of its T tokens; a list that was not recorded is None.
+
+    step, line: of its file (from 0). pieces: each token's text, empty for a special one. logprobs, entropies: nats, of the policy
+    that sampled it. advantages: of each token; None if there are none. trained: which tokens the step learnt from.
+    studied: its line of the study's file (``rlvr.study``), if it was studied.
+    """
+
+    step: int
+    line: int
+    record: dict[str, Any]
+    pieces: list[str]
+    logprobs: list[float]
+    entropies: list[float] | None
+    advantages: list[float] | None
+    trained: list[bool] | None
+    studied: dict[str, Any] | None = None
+
+
+def attempts(run: Run, step: int, pieces: Pieces, lines: Sequence[int] | None = None) -> list[Attempt]:
+    """The rollouts of a step, all or those of some lines. RlvrError as ``Run.rollouts`` says."""
+    records, studies = run.rollouts(step, NEEDED), studied(run, step)
+    chosen = range(len(records)) if lines is None else lines
+    return [_attempt(step, line, records[line], pieces, studies.get(line)) for line in chosen]
+
+
+def studied(run: Run, step: int) -> dict[int, dict[str, Any]]:
+    """What a study found of a step's rollouts, by line of their file; empty without one."""
+    rows = read_lines(run.path / "study" / f"step_{step:06d}.jsonl", STUDIED, whole=True)
+    return {row["line"]: row for row in rows}
+
+
+def _attempt(step: int, line: int, record: dict[str, Any], pieces: Pieces, study: dict[str, Any] | None) -> Attempt:
+    count = len(record["token_ids"])
+    advantages, trained = record.get("advantages"), record.get("trained")
+    if advantages is None and record["advantage"] is not None:
+        advantages = [record["advantage"]] * count
+    return Attempt(
+        step=step,
+        line=line,
+        record=record,
+        pieces=pieces(record["token_ids"]),
+        logprobs=record["logprobs"],
+        entropies=record.get("entropies"),
+        advantages=advantages,
+        trained=[trained] * count if isinstance(trained, bool) else trained,
+        studied=study,
+    )
+
+
+def pieces_of(run: Run) -> Pieces:
+    """How a run's tokens are spelt: by the tokenizer of its newest checkpoint, or of its model; else each as its number."""
+    for folder in [*_newest_first(run.path), *_model_folders(run)]:
+        tokenizer: Tokenizer | None = None
+        if (folder / "tokenizer.json").is_file():
+            with Foreign():
+                tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+        if tokenizer is not None:
+            return partial(spelt, tokenizer)
+    return lambda ids: [f"‹{token}›" for token in ids]
+
+
+def _newest_first(run: Path) -> list[Path]:
+    return sorted((run / "checkpoints").glob("step_*"), reverse=True)
+
+
+def _model_folders(run: Run) -> list[Path]:
+    """Where the model that a run began from may be: a run's newest checkpoint, or the folder itself."""
+    model = run.config.get("model")
+    return [*_newest_first(Path(model)), Path(model)] if isinstance(model, str) else []
+
+
+def spelt(tokenizer: Tokenizer, ids: list[int]) -> list[str]:
+    """The text of each token as it adds to those before, so that together they are the completion.
+
+    Of a letter made of several tokens, the last has it and the others nothing; a special token has nothing.
+    """
+    stream = DecodeStream(skip_special_tokens=True)
+    pieces = [stream.step(tokenizer, token) or "" for token in ids]
+    text, found = str(tokenizer.decode(ids, skip_special_tokens=True)), "".join(pieces)
+    if pieces and text.startswith(found):
+        pieces[-1] += text[len(found) :]  # the bytes of a letter that was never finished
+    return pieces

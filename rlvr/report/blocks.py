@@ -1,0 +1,69 @@
+"""What a report is made of: sections of blocks. The page, the figures and the tables for screen readers are all made from these."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+Cell = str | float | None
+"""A value of a table; None where there is none."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """Rows under named columns; every row has as many cells as there are columns."""
+
+    columns: list[str]
+    rows: list[list[Cell]]
+    caption: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chart:
+    """A picture of a table.
+
+    name: for files and links, unique in a report, of small letters, digits and hyphens. summary: what it shows in one sentence,
+    for who cannot see it. spec: Vega-Lite without its data; its fields are the table's columns.
+    """
+
+    name: str
+    title: str
+    summary: str
+    table: Table
+    spec: dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prose:
+    """A paragraph. kind: how it is meant; a ``note`` was explained by the run, a ``gap`` says what is missing and why."""
+
+    text: str
+    kind: str = "plain"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Listing:
+    """Lines to read or copy as they are: a configuration, a command."""
+
+    title: str
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reader:
+    """The token view: rollouts to read token by token (``attempts.as_json`` of each)."""
+
+    title: str
+    attempts: list[dict[str, Any]]
+
+
+Block = Chart | Table | Prose | Listing | Reader
+
+
+@dataclass(frozen=True, kw_only=True)
+class Section:
+    """A heading and what stands under it. name: as a chart's."""
+
+    name: str
+    title: str
+    blocks: list[Block] = field(default_factory=list)
