@@ -23,7 +23,7 @@ class Chart:
     """A picture of a table.
 
     name: for files and links, unique in a report, of small letters, digits and hyphens. summary: what it shows in one sentence,
-    for who cannot see it. spec: Vega-Lite without its data; its fields are the table's columns.
+    for who cannot see it. table: its numbers, for who reads or computes. spec: Vega-Lite with its data, without size and theme.
     """
 
     name: str
