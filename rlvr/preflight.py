@@ -37,6 +37,7 @@ from rlvr.recorded import recorded_files
 from rlvr.room import asked, cached_rows, check_prompts, itemsize_of, sampling_of
 from rlvr.runtime.files import reading
 from rlvr.runtime.manifest import sha256
+from rlvr.runtime.tracking import require_trackers
 from rlvr.tasks import make_members, make_task
 from rlvr.tasks.task import Task, available, name_of
 from rlvr.types import Split
@@ -72,6 +73,7 @@ def plan(config: StageConfig, *, starting: bool) -> Plan:
     starting: the run is about to start, so its model must be there; else a missing one is a warning.
     Raises RlvrError for whatever is wrong with the input.
     """
+    require_trackers(config.track or ())
     made = _with_cache(config, _plan(config, starting))
     made.warnings.extend(lint(config, made.parameters))
     return made

@@ -30,6 +30,15 @@ class StageConfig(Strict):
     device: Literal["auto", "cpu", "cuda"] = "auto"
     threads: Annotated[int, Field(ge=1, le=1024)] | None = None
     """CPU threads of the arithmetic; None leaves it to torch. Bits may differ between thread counts."""
+    track: Annotated[list[Literal["tensorboard", "wandb", "trackio"]], Field(min_length=1)] | None = None
+    """Other programs that get the rows of metrics.jsonl, in files under tracking/ in the run directory (extra ``track``)."""
+
+    @model_validator(mode="after")
+    def _check_trackers(self) -> Self:
+        for number, name in enumerate(self.track or []):
+            if name in (self.track or [])[:number]:
+                raise ValueError(f"track: {name} is given twice; remove one")
+        return self
 
 
 class DocumentStageConfig(StageConfig):

@@ -102,7 +102,8 @@ def open_run(path: Path, config: StageConfig, inputs: dict[str, str], *, fresh: 
 
 def _refuse_links(path: Path) -> None:
     """RlvrError if what a run writes would land elsewhere."""
-    for entry in (*path.iterdir(), *path.glob("checkpoints/*"), *path.glob("checkpoints/.*"), *path.glob("rollouts/*")):
+    below = ("checkpoints/*", "checkpoints/.*", "rollouts/*", "tracking/*", "tracking/.*")
+    for entry in (*path.iterdir(), *(found for pattern in below for found in path.glob(pattern))):
         if entry.is_symlink():
             raise RlvrError(
                 str(path),

@@ -50,6 +50,7 @@ def fit_documents(
                 loss=cross_entropy,
                 config=config.train,
                 run=run,
+                track=config.track or (),
                 describe=with_perplexity,
                 evaluate=scheduled(config, model, codec, scorer, held_out),
             )

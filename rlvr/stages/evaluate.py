@@ -12,8 +12,9 @@ from rlvr.runtime import signals
 from rlvr.runtime.device import start
 from rlvr.runtime.files import Writing, write_json, write_jsonl
 from rlvr.runtime.metrics import MetricsFile, without_infinities
-from rlvr.runtime.progress import StepProgress
+from rlvr.runtime.progress import StepProgress, say
 from rlvr.runtime.run_dir import RunDirectory
+from rlvr.runtime.tracking import tracked
 from rlvr.tasks.task import available
 from rlvr.types import Metrics
 
@@ -42,8 +43,9 @@ def run(config: EvalConfig, run: RunDirectory) -> None:
             metrics |= document_metrics(model, codec, held_out, config.eval.problems)
         metrics["time/eval_seconds"] = time.perf_counter() - begin
         rows = MetricsFile(run.metrics, last_step=-1)
-        rows.write(0, metrics)
-        rows.close()
+        with tracked(run.path, config.track or (), say):
+            rows.write(0, metrics)
+            rows.close()
         with Writing(run.path / "eval.json"):
             write_json(run.path / "eval.json", {"model": config.model, **without_infinities(metrics)})
 

@@ -52,6 +52,7 @@ def run(config: RlConfig, run: RunDirectory) -> None:
                     with_effective_samples(row), clips=config.algo.loss == "clipped"
                 ),
                 evaluate=scheduled(config, model, codec, scorer),
+                track=config.track or (),
                 limits=(same_policy(config, run, model, codec.pad_id, lambda: source.newest),),
             )
         )

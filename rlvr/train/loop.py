@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -21,6 +21,7 @@ from rlvr.runtime.notes import Notes
 from rlvr.runtime.progress import StepProgress, summary
 from rlvr.runtime.run_dir import RunDirectory
 from rlvr.runtime.saved import step_folders, step_of
+from rlvr.runtime.tracking import tracked
 from rlvr.train.checkpoint import Checkpoints, TrainState
 from rlvr.train.gradient import leave_gradient
 from rlvr.train.losses import Loss
@@ -71,6 +72,7 @@ class Fit:
     evaluate: metrics of the model after a step, none where no evaluation is due.
     describe: further metrics that follow from a step's row.
     limits: metrics that must not exceed a value; above it the run stops before the update.
+    track: other programs that get the rows.
     """
 
     label: str
@@ -84,6 +86,7 @@ class Fit:
     describe: Callable[[Metrics], Metrics] = lambda row: row
     limits: tuple[Limit, ...] = ()
     companion: torch.nn.Module | None = None
+    track: Sequence[str] = ()
 
 
 def fit(job: Fit) -> None:
@@ -107,7 +110,11 @@ def fit(job: Fit) -> None:
         job.source.load_tensors(checkpoints.source_tensors(resumed.step))
     state, saved = resumed or TrainState(step=0, source=job.source.state_dict()), resumed
     metrics = MetricsFile(job.run.metrics, state.step if state.row is None else state.step - 1)
-    with signals.watched(), StepProgress(job.label, job.config.max_steps, state.step) as progress:
+    with (
+        signals.watched(),
+        StepProgress(job.label, job.config.max_steps, state.step) as progress,
+        tracked(job.run.path, job.track, progress.say),
+    ):
         notes = Notes(job.run.path, read_rows(job.run.metrics), progress.say)
         try:
             while state.step < job.config.max_steps or state.row is not None:
