@@ -252,7 +252,7 @@ def test_a_wrong_value_given_with_set_is_not_blamed_on_a_line_of_the_file(tmp_pa
             "rollout:",
             "rolout:",
             "run.yaml:3: rolout: unknown key; allowed: algo, curriculum, device, eval, model, prompt, reward, rollout, seed, select, "
-            "task, threads, train; Did you mean rollout?",
+            "task, threads, track, train; Did you mean rollout?",
             id="unknown section",
         ),
         pytest.param(
@@ -355,7 +355,7 @@ def test_further_mistakes_are_counted(tmp_path: Path) -> None:
 
 
 def test_a_message_ends_with_its_last_part(tmp_path: Path) -> None:
-    assert complaint(tmp_path, RL + "zzz: 1\n").endswith("threads, train")
+    assert complaint(tmp_path, RL + "zzz: 1\n").endswith("threads, track, train")
 
 
 def test_a_file_for_another_stage_is_recognised(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ each step once, whatever happened before. All paths are relative to the run dire
 from __future__ import annotations
 
 import importlib
+import json
 import math
 import os
 import secrets
@@ -30,6 +31,9 @@ SILENCED = (
     *("x_disable_meta", "x_disable_stats", "x_disable_machine_info"),
 )
 """Of wandb's settings, beside its capture of what is printed: a run is its configuration and rows, and nothing of the machine."""
+
+WRITE_FAILED = '"msg":"writer: failed'
+"""How the log of wandb's own process, which tells nobody else, begins to say that a file could not be written."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,7 +114,7 @@ class Wandb:
             config=config,
             settings=wandb.Settings(**dict.fromkeys(NOT_WANTED, False), **dict.fromkeys(SILENCED, True), console="off"),
         )
-        self._first = self._run.step
+        self._first, self._log = self._run.step, Path(self._run.settings.log_internal)
 
     def write(self, rows: Sequence[Tracked]) -> None:
         for row in rows:
@@ -119,6 +123,9 @@ class Wandb:
 
     def finish(self) -> None:
         self._run.finish()
+        for line in self._log.read_text(encoding="utf-8").splitlines():
+            if WRITE_FAILED in line:
+                raise OSError(json.loads(line)["msg"])
 
 
 class Trackio:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import shutil
 import signal
 import sqlite3
@@ -291,3 +292,18 @@ def test_an_ended_run_leaves_no_process_and_goes_on_with_each_step_once(
     assert [row["step"] for row in rows_of(run)] == list(range(1, 501))
     for name in ALL:
         expect_tracked(run, name)
+
+
+@pytest.mark.slow
+def test_a_file_that_can_grow_no_more_ends_its_tracker_alone(world: World, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    settings = (f"track=[{', '.join(ALL)}]", "train.max_steps=400", "train.save_every=400", "eval.every=400")
+    options = [option for setting in settings for option in ("--set", setting)]
+    process = start("sft", world.configs["sft"], "--run", run, *options)
+    resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (260_000, 260_000))
+    out, err = process.communicate()
+    assert (process.returncode, out) == (0, f"{run}\n"), err
+    told = [line.split(" stopped tracking (")[0] for line in err.splitlines() if "stopped tracking" in line]
+    assert sorted(told) == ["warning: trackio", "warning: wandb"]
+    assert len(rows_of(run)) == 400
+    expect_tracked(run, "tensorboard")
