@@ -6,11 +6,12 @@ each step once, whatever happened before. All paths are relative to the run dire
 
 from __future__ import annotations
 
-import importlib
 import json
 import math
 import os
 import secrets
+import textwrap
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -61,33 +62,28 @@ class TensorBoard:
     """One event a step with all its values, and the configuration as text. A value that was not finite is NaN."""
 
     def __init__(self, folder: Path, name: str, config: dict[str, Any]) -> None:
-        writers = importlib.import_module("tensorboard.summary.writer.event_file_writer")
-        self._events = importlib.import_module("tensorboard.compat.proto.event_pb2")
-        self._summaries = importlib.import_module("tensorboard.compat.proto.summary_pb2")
-        self._writer = writers.EventFileWriter(str(folder))
-        text = self._text("config", yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
-        self._writer.add_event(self._events.Event(summary=self._summaries.Summary(value=[text])))
+        from tensorboard.compat.proto.event_pb2 import Event
+        from tensorboard.compat.proto.summary_pb2 import Summary, SummaryMetadata
+        from tensorboard.compat.proto.tensor_pb2 import TensorProto
+        from tensorboard.compat.proto.types_pb2 import DT_STRING
+        from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
-    def _text(self, tag: str, text: str) -> Any:
-        """A text as TensorBoard's text view has it: Markdown, so that it is indented to be shown as it is."""
-        tensors = importlib.import_module("tensorboard.compat.proto.tensor_pb2")
-        types = importlib.import_module("tensorboard.compat.proto.types_pb2")
-        shown = "".join(f"    {line}\n" for line in text.splitlines())
-        plugin = self._summaries.SummaryMetadata.PluginData(plugin_name="text")
-        return self._summaries.Summary.Value(
-            tag=tag,
-            metadata=self._summaries.SummaryMetadata(plugin_data=plugin),
-            tensor=tensors.TensorProto(dtype=types.DT_STRING, string_val=[shown.encode()]),
-        )
+        self._event, self._summary = Event, Summary
+        self._writer = EventFileWriter(str(folder))
+        # The text view reads Markdown, which leaves alone what is indented.
+        text = textwrap.indent(yaml.safe_dump(config, sort_keys=False, allow_unicode=True), "    ")
+        metadata = SummaryMetadata(plugin_data=SummaryMetadata.PluginData(plugin_name="text"))
+        tensor = TensorProto(dtype=DT_STRING, string_val=[text.encode()])
+        self._add(time.time(), 0, [Summary.Value(tag="config", metadata=metadata, tensor=tensor)])
+
+    def _add(self, wall_time: float, step: int, values: list[Any]) -> None:
+        self._writer.add_event(self._event(wall_time=wall_time, step=step, summary=self._summary(value=values)))
 
     def write(self, rows: Sequence[Tracked]) -> None:
         for row in rows:
-            values = [
-                self._summaries.Summary.Value(tag=name, simple_value=math.nan if value is None else value)
-                for name, value in row.values.items()
-            ]
-            summary = self._summaries.Summary(value=values)
-            self._writer.add_event(self._events.Event(wall_time=row.time, step=row.step, summary=summary))
+            numbers = {name: math.nan if value is None else value for name, value in row.values.items()}
+            values = [self._summary.Value(tag=name, simple_value=value) for name, value in numbers.items()]
+            self._add(row.time, row.step, values)
         self._writer.flush()
 
     def finish(self) -> None:
@@ -104,7 +100,8 @@ class Wandb:
     def __init__(self, folder: Path, name: str, config: dict[str, Any]) -> None:
         mode = os.environ.setdefault("WANDB_MODE", "offline")
         os.environ["WANDB_ERROR_REPORTING"] = "false"  # theirs, over the network
-        wandb = importlib.import_module("wandb")
+        import wandb
+
         self._run = wandb.init(
             project=PROJECT,
             name=name,
@@ -133,8 +130,10 @@ class Trackio:
 
     def __init__(self, folder: Path, name: str, config: dict[str, Any]) -> None:
         os.environ["TRACKIO_DIR"] = str(folder.absolute())
+        from trackio.sqlite_storage import SQLiteStorage
+
         # As trackio imports from other programs; its log() says nothing of rows that could not be written.
-        self._storage = importlib.import_module("trackio.sqlite_storage").SQLiteStorage
+        self._storage = SQLiteStorage
         self._name, self._config = name, config
 
     def write(self, rows: Sequence[Tracked]) -> None:
