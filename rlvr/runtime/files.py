@@ -84,7 +84,7 @@ def write_json(path: Path, value: Any) -> None:
 
 def write_jsonl(path: Path, rows: Iterable[Any]) -> None:
     """One JSON object a line."""
-    write_atomically(path, "".join(json.dumps(row) + "\n" for row in rows))
+    write_atomically(path, "".join(json.dumps(row, separators=(",", ":")) + "\n" for row in rows))
 
 
 def sync(path: Path) -> None:
