@@ -1,11 +1,12 @@
 """``rlvr eval``: what a model can do on a task, with 95 % intervals."""
 
 import time
+from collections.abc import Sequence
 
-from rlvr.collect import Collector, check_room, make_collector, to_json
+from rlvr.collect import Collector, check_room, make_collector, telling, to_json
 from rlvr.config import EvalConfig, FinalEvalSection
 from rlvr.corpus import make_corpus
-from rlvr.evaluation import Evaluation, HeldOut, document_metrics, evaluate
+from rlvr.evaluation import Evaluation, HeldOut, document_metrics, evaluate, so_far
 from rlvr.models.pretrained import load_model
 from rlvr.rewards import Scorer, graders_used
 from rlvr.runtime import signals
@@ -15,7 +16,10 @@ from rlvr.runtime.metrics import MetricsFile, without_infinities
 from rlvr.runtime.progress import StepProgress
 from rlvr.runtime.run_dir import RunDirectory
 from rlvr.tasks.task import available
-from rlvr.types import Metrics
+from rlvr.types import Group, Metrics
+
+NEWEST = 16
+"""Groups among which one is chosen to be shown."""
 
 
 def run(config: EvalConfig, run: RunDirectory) -> None:
@@ -52,10 +56,11 @@ def _answers(section: FinalEvalSection, collector: Collector) -> Evaluation:
     """Sampled and greedy answers, with progress."""
     count = available(collector.task, section.split, section.problems)
     with StepProgress("eval", count) as progress:
+
+        def told(sampled: Sequence[Group], greedy: Sequence[Group]) -> None:
+            newest = sampled[-NEWEST:]
+            progress.update(len(sampled), so_far(sampled, greedy), lambda right: telling(newest, right=right))
+
         return evaluate(
-            collector,
-            problems=section.problems,
-            samples=section.samples,
-            split=section.split,
-            progress=progress.update,
+            collector, problems=section.problems, samples=section.samples, split=section.split, progress=told
         )

@@ -53,5 +53,6 @@ def run(config: RlConfig, run: RunDirectory) -> None:
                 ),
                 evaluate=scheduled(config, model, codec, scorer),
                 limits=(same_policy(config, run, model, codec.pad_id, lambda: source.newest),),
+                fresh=lambda right: source.examples[right],
             )
         )

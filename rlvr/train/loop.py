@@ -18,7 +18,7 @@ from rlvr.runtime.device import precision
 from rlvr.runtime.manifest import damage
 from rlvr.runtime.metrics import MetricsFile, read_rows, without_infinities
 from rlvr.runtime.notes import Notes
-from rlvr.runtime.progress import StepProgress, summary
+from rlvr.runtime.progress import StepProgress
 from rlvr.runtime.run_dir import RunDirectory
 from rlvr.runtime.saved import step_folders, step_of
 from rlvr.train.checkpoint import Checkpoints, TrainState
@@ -26,7 +26,7 @@ from rlvr.train.gradient import leave_gradient
 from rlvr.train.losses import Loss
 from rlvr.train.measured import Measured
 from rlvr.train.optim import Optimizer, learning_rate, make_optimizer
-from rlvr.types import Batch, LossOutput, Metrics, StepData, Update
+from rlvr.types import Batch, LossOutput, Metrics, Rollout, StepData, Update
 
 MAX_NONFINITE = 3
 """Steps in a row with a loss or gradient that is not finite, after which a run stops; one is enough if it is the last of all."""
@@ -71,6 +71,7 @@ class Fit:
     evaluate: metrics of the model after a step, none where no evaluation is due.
     describe: further metrics that follow from a step's row.
     limits: metrics that must not exceed a value; above it the run stops before the update.
+    fresh: one of the newest answers to show, if there are any, preferably a right one if True is asked for, else a wrong one.
     """
 
     label: str
@@ -84,6 +85,7 @@ class Fit:
     describe: Callable[[Metrics], Metrics] = lambda row: row
     limits: tuple[Limit, ...] = ()
     companion: torch.nn.Module | None = None
+    fresh: Callable[[bool], Rollout | None] = lambda _right: None
 
 
 def fit(job: Fit) -> None:
@@ -107,8 +109,9 @@ def fit(job: Fit) -> None:
         job.source.load_tensors(checkpoints.source_tensors(resumed.step))
     state, saved = resumed or TrainState(step=0, source=job.source.state_dict()), resumed
     metrics = MetricsFile(job.run.metrics, state.step if state.row is None else state.step - 1)
-    with signals.watched(), StepProgress(job.label, job.config.max_steps, state.step) as progress:
-        notes = Notes(job.run.path, read_rows(job.run.metrics), progress.say)
+    rows = read_rows(job.run.metrics)
+    with signals.watched(), StepProgress(job.label, job.config.max_steps, state.step, rows) as progress:
+        notes = Notes(job.run.path, rows, progress.say)
         try:
             while state.step < job.config.max_steps or state.row is not None:
                 signals.check()
@@ -117,8 +120,9 @@ def fit(job: Fit) -> None:
                     state = _update(job, optimizer, state)
                 with precision(job.model.device, job.config.dtype):
                     row = {**(state.row or {}), **job.evaluate(state.step)}
-                metrics.write(state.step, {**row, "time/step_seconds": time.perf_counter() - begin})
-                progress.update(state.step, summary(row))
+                timed = {**row, "time/step_seconds": time.perf_counter() - begin}
+                metrics.write(state.step, timed)
+                progress.update(state.step, timed, job.fresh)
                 notes.add(state.step, row)
                 state = replace(state, row=None)
                 last = state.step == job.config.max_steps
