@@ -158,17 +158,14 @@ def so_far(sampled: Sequence[Group], greedy: Sequence[Group]) -> Row:
     """``so_far/…``: what to follow while an evaluation runs. A mode's advantage is its mean reward minus that of all."""
     rollouts = [rollout for group in sampled for rollout in group]
     mean = sum(rollout.reward for rollout in rollouts) / len(rollouts)
-    by_mode: dict[str, list[float]] = {}
-    for rollout in rollouts:
-        by_mode.setdefault(rollout.mode, []).append(rollout.reward)
-    return {
-        **_share("so_far/accuracy", [[rollout.correct for rollout in group] for group in sampled]),
-        **_share("so_far/greedy_accuracy", [[rollout.correct for rollout in group] for group in greedy]),
-        "so_far/reward_mean": mean,
-        "so_far/length_mean": sum(rollout.length for rollout in rollouts) / len(rollouts),
-        **{f"so_far/mode/{mode}/probability": len(own) / len(rollouts) for mode, own in by_mode.items()},
-        **{f"so_far/mode/{mode}/advantage": sum(own) / len(own) - mean for mode, own in by_mode.items()},
-    }
+    row: Row = {"so_far/reward_mean": mean, "so_far/length_mean": sum(r.length for r in rollouts) / len(rollouts)}
+    row |= _share("so_far/accuracy", [[rollout.correct for rollout in group] for group in sampled])
+    row |= _share("so_far/greedy_accuracy", [[rollout.correct for rollout in group] for group in greedy])
+    for mode in {rollout.mode for rollout in rollouts}:
+        own = [rollout.reward for rollout in rollouts if rollout.mode == mode]
+        row[f"so_far/mode/{mode}/advantage"] = sum(own) / len(own) - mean
+        row |= _share(f"so_far/mode/{mode}/probability", [[r.mode == mode for r in group] for group in sampled])
+    return row
 
 
 def _share(name: str, groups: Sequence[Sequence[bool]]) -> Metrics:

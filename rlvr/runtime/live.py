@@ -6,6 +6,7 @@ A view makes lines of text from what it was told and the size of a terminal; ``r
 from __future__ import annotations
 
 import math
+import re
 import textwrap
 import time
 from collections.abc import Callable, Sequence
@@ -73,6 +74,12 @@ SHARES = ("signal/trained", "accuracy", "greedy_accuracy")
 """Drawn from 0 to 1, as probabilities are; other numbers from their lowest to their highest."""
 
 
+RUNNING = ("reward_mean", "length_mean")
+"""Means over what is done, which do not change with time but become more certain."""
+
+_MODE = re.compile(r"mode/.+/(advantage|probability(_low|_high)?)", re.DOTALL)
+
+
 class View:
     """All that is known of a stage that runs. One thread may tell it while another one looks.
 
@@ -101,14 +108,15 @@ class View:
             self._add(row)
 
     def update(self, step: int, row: Row, fresh: Fresh, seconds: float) -> None:
-        """Take what a step has measured; a completion is asked for when the last one could be read. seconds: of a step."""
+        """Take what a step has measured, if anything; a completion is asked for when the last one could be read. seconds: of a step."""
         now = self._clock()
         chosen = None
         if now - self._fresh_at >= SECONDS_TO_READ:
             chosen = fresh(self._fresh is None or not self._fresh.correct)
         with self._lock:
             self._done, self._seconds, self._told_at = step, seconds, now
-            self._add(row)
+            if row:
+                self._add(row)
             if chosen is not None:
                 self._fresh, self._fresh_at = chosen, now
 
@@ -147,10 +155,10 @@ class View:
         words = [f"{self._done}/{self._total}"]
         if self._seconds is not None:
             words.append(pace(self._seconds))
-        if self._stopping:
-            words.append("stopping as soon as it is safe; Ctrl-C stops at once")
-        elif self.finished or self._done >= self._total:
+        if self.finished or self._done >= self._total:
             words.append(f"{duration(self._clock() - self._begin)} in all")
+        elif self._stopping:
+            words.append("stopping as soon as it is safe; Ctrl-C stops at once")
         elif self._seconds is not None:
             left = max(0.0, self._seconds * (self._total - self._done) - waited)
             words.append(f"{duration(left)} left")
@@ -187,10 +195,10 @@ class View:
         label = f"P({name.split('/')[1]})" if _is_probability(name) else LABELS[name]
         now = "not finite" if self._newest.get(name, 0.0) is None else figure(series.last, share=share)
         low, high = self._newest.get(f"{name}_low"), self._newest.get(f"{name}_high")
-        if low is None or high is None:
-            beside = figure(series.last - series.first, share=share, sign="+")
-        else:
+        if low is not None and high is not None:
             beside = f"{low:.3f}–{high:.3f}"
+        else:
+            beside = "" if name in RUNNING else figure(series.last - series.first, share=share, sign="+")
         line = Text(no_wrap=True)
         label = on_one_line(label, LABEL_CELLS)
         line.append(label).append(" " * (LABEL_CELLS - Text(label).cell_len))
@@ -241,11 +249,10 @@ def numbers(row: Row) -> dict[str, float | None]:
     tokens, seconds = row.get("tokens/documents"), row.get("time/step_seconds")
     if tokens is not None and seconds is not None:
         found["tokens/second"] = tokens / max(1e-9, seconds - (row.get("time/eval_seconds") or 0.0))
-    wanted = (*LABELS, "accuracy_low", "accuracy_high", "greedy_accuracy_low", "greedy_accuracy_high")
     return {
         name: value if value is not None and math.isfinite(value) else None
         for name, value in found.items()
-        if name in wanted or (name.startswith("mode/") and name.endswith(("/probability", "/advantage")))
+        if name.removesuffix("_low").removesuffix("_high") in LABELS or _MODE.fullmatch(name)
     }
 
 

@@ -99,6 +99,11 @@ class StepProgress:
     ) -> None:
         self._closing.close()
 
+    @property
+    def drawn(self) -> bool:
+        """Whether there is a view: without one it is not worth measuring what it alone shows."""
+        return self._screen is not None
+
     def say(self, text: str) -> None:
         """One line of its own; a view has a place for it, and the line that was there goes above the view."""
         if self._screen is None:

@@ -12,7 +12,7 @@ from rlvr.rewards import Scorer, graders_used
 from rlvr.runtime import signals
 from rlvr.runtime.device import start
 from rlvr.runtime.files import Writing, write_json, write_jsonl
-from rlvr.runtime.metrics import MetricsFile, without_infinities
+from rlvr.runtime.metrics import MetricsFile, Row, without_infinities
 from rlvr.runtime.progress import StepProgress
 from rlvr.runtime.run_dir import RunDirectory
 from rlvr.tasks.task import available
@@ -20,6 +20,9 @@ from rlvr.types import Group, Metrics
 
 NEWEST = 16
 """Groups among which one is chosen to be shown."""
+
+GROWTH = 1.05
+"""Times as many problems as at the last look are done before all are looked at again: 20 looks at all of them cost no more."""
 
 
 def run(config: EvalConfig, run: RunDirectory) -> None:
@@ -55,11 +58,15 @@ def run(config: EvalConfig, run: RunDirectory) -> None:
 def _answers(section: FinalEvalSection, collector: Collector) -> Evaluation:
     """Sampled and greedy answers, with progress."""
     count = available(collector.task, section.split, section.problems)
+    measured = 0
     with StepProgress("eval", count) as progress:
 
         def told(sampled: Sequence[Group], greedy: Sequence[Group]) -> None:
-            newest = sampled[-NEWEST:]
-            progress.update(len(sampled), so_far(sampled, greedy), lambda right: telling(newest, right=right))
+            nonlocal measured
+            done, row = len(sampled), Row()
+            if progress.drawn and (done == count or done >= GROWTH * measured):
+                row, measured = so_far(sampled, greedy), done
+            progress.update(done, row, lambda right: telling(sampled[-NEWEST:], right=right))
 
         return evaluate(
             collector, problems=section.problems, samples=section.samples, split=section.split, progress=told
