@@ -73,7 +73,6 @@ LABEL_CELLS, FIGURE_CELLS = 15, 11
 SHARES = ("signal/trained", "accuracy", "greedy_accuracy")
 """Drawn from 0 to 1, as probabilities are; other numbers from their lowest to their highest."""
 
-
 RUNNING = ("reward_mean", "length_mean")
 """Means over what is done, which do not change with time but become more certain."""
 
@@ -102,6 +101,7 @@ class View:
         self._fresh: Rollout | None = None
         self._fresh_at = float("-inf")
         self._lock = Lock()
+        self._moded = 0  # rows with modes
         self.note = ""
         self.finished = self._stopping = False
         for row in rows:
@@ -126,13 +126,18 @@ class View:
 
     def _add(self, row: Row) -> None:
         self._newest = numbers(row)
+        modes = list(filter(_is_probability, self._newest))
+        for name in modes:
+            if name not in self._series:  # no rollout was of that mode until now
+                self._series[name] = History()
+                for _ in range(self._moded):
+                    self._series[name].add(0.0)
+        if modes:
+            self._newest |= {name: 0.0 for name in self._series if _is_probability(name) and name not in modes}
+            self._moded += 1
         for name, value in self._newest.items():
             if value is not None:
                 self._series.setdefault(name, History()).add(value)
-        if any(map(_is_probability, self._newest)):
-            for name in filter(_is_probability, self._series):
-                if name not in self._newest:  # no rollout was of that mode
-                    self._series[name].add(0.0)
 
     def lines(self, width: int, height: int) -> list[Text]:
         """The view in at most ``width`` cells a line and ``height`` lines, and never more than ``MOST_LINES``."""

@@ -90,7 +90,8 @@ class StepProgress:
 
     def __enter__(self) -> Self:
         if self._screen is not None:
-            self._closing.enter_context(self._screen)
+            self._closing.callback(self._screen.stop)
+            self._screen.start()
             self._closing.enter_context(told_by(self._screen.view.stop_soon))
         return self
 

@@ -12,7 +12,7 @@ from rlvr.rewards import Scorer, graders_used
 from rlvr.runtime import signals
 from rlvr.runtime.device import start
 from rlvr.runtime.files import Writing, write_json, write_jsonl
-from rlvr.runtime.metrics import MetricsFile, Row, without_infinities
+from rlvr.runtime.metrics import MetricsFile, without_infinities
 from rlvr.runtime.progress import StepProgress
 from rlvr.runtime.run_dir import RunDirectory
 from rlvr.tasks.task import available
@@ -63,7 +63,7 @@ def _answers(section: FinalEvalSection, collector: Collector) -> Evaluation:
 
         def told(sampled: Sequence[Group], greedy: Sequence[Group]) -> None:
             nonlocal measured
-            done, row = len(sampled), Row()
+            done, row = len(sampled), {}
             if progress.drawn and (done == count or done >= GROWTH * measured):
                 row, measured = so_far(sampled, greedy), done
             progress.update(done, row, lambda right: telling(sampled[-NEWEST:], right=right))

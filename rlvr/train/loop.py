@@ -15,6 +15,7 @@ from rlvr.config import TrainConfig
 from rlvr.errors import RlvrError, StopRequestedError, TrainingStoppedError
 from rlvr.runtime import signals
 from rlvr.runtime.device import precision
+from rlvr.runtime.live import Fresh
 from rlvr.runtime.manifest import damage
 from rlvr.runtime.metrics import MetricsFile, read_rows, without_infinities
 from rlvr.runtime.notes import Notes
@@ -26,7 +27,7 @@ from rlvr.train.gradient import leave_gradient
 from rlvr.train.losses import Loss
 from rlvr.train.measured import Measured
 from rlvr.train.optim import Optimizer, learning_rate, make_optimizer
-from rlvr.types import Batch, LossOutput, Metrics, Rollout, StepData, Update
+from rlvr.types import Batch, LossOutput, Metrics, StepData, Update
 
 MAX_NONFINITE = 3
 """Steps in a row with a loss or gradient that is not finite, after which a run stops; one is enough if it is the last of all."""
@@ -71,7 +72,7 @@ class Fit:
     evaluate: metrics of the model after a step, none where no evaluation is due.
     describe: further metrics that follow from a step's row.
     limits: metrics that must not exceed a value; above it the run stops before the update.
-    fresh: one of the newest answers to show, if there are any, preferably a right one if True is asked for, else a wrong one.
+    fresh: one of the newest answers, to be shown.
     """
 
     label: str
@@ -85,7 +86,7 @@ class Fit:
     describe: Callable[[Metrics], Metrics] = lambda row: row
     limits: tuple[Limit, ...] = ()
     companion: torch.nn.Module | None = None
-    fresh: Callable[[bool], Rollout | None] = lambda _right: None
+    fresh: Fresh = lambda _right: None
 
 
 def fit(job: Fit) -> None:

@@ -174,7 +174,7 @@ def test_the_mode_that_earns_more_is_shown_and_one_mode_is_accuracy() -> None:
     assert texts(view)[2].split()[:2] == ["accuracy", "0.250"]
     two = {**one, "mode/a/probability": 0.8, "mode/b/probability": 0.2, "mode/b/advantage": 0.3}
     view.update(2, {**two}, none, 1.0)
-    assert texts(view)[2].split()[:2] == ["P(b)", "0.200"]
+    assert texts(view)[2].split()[:3] == ["P(b)", "0.200", "+0.200"]
     view.update(3, {**one}, none, 1.0)
     assert texts(view)[2].split()[:2] == ["P(b)", "0.000"]
 
