@@ -7,6 +7,7 @@ import json
 import os
 import pty
 import re
+import shutil
 import struct
 import subprocess
 import sys
@@ -331,6 +332,19 @@ def test_a_terminal_that_can_do_nothing_gets_plain_lines(
     assert "\x1b" not in shown
 
 
+def test_a_resumed_run_shows_the_rows_that_were_written_before_its_first_step(
+    world: World, tmp_path: Path, watched: Callable[..., tuple[object, str]]
+) -> None:
+    run = Path(shutil.copytree(world.runs["rl"], tmp_path / "run"))
+    shutil.rmtree(run / "checkpoints" / "step_000006")
+    (run / "checkpoints" / "latest").write_text("step_000004\n")
+    code, shown = watched("rl", world.configs["rl"], "--run", run)
+    assert code == 0
+    first = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", shown.split("\x1b[?7l")[1])
+    assert re.match(r"rl ━+─+  4/6\s", first)
+    assert re.search(r"reward .*  [▁▂▃▄▅▆▇█]{4}\s", first)
+
+
 PRESSED = """
 import fcntl, sys, termios
 from rlvr.cli import app
@@ -361,6 +375,7 @@ def test_ctrl_c_on_a_terminal_leaves_it_whole(world: World, tmp_path: Path) -> N
     os.close(ours)
     assert (process.returncode, out) == (130, b"")
     assert_whole(shown)
+    assert "once more to stop at once" not in shown  # the view says it, where it moves no line
     assert shown.endswith("stopped by signal 2; run the same command again to go on\r\n")
     assert not re.search(r"\x1b\[[0-9;]*3[0-9]m", shown)
     view = shown[shown.index("\x1b[?25l") :]
