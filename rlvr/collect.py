@@ -1,6 +1,7 @@
 """Problems in, scored groups of rollouts out. RL and evaluation both collect here, so what is evaluated is what is
 trained."""
 
+from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
@@ -209,6 +210,13 @@ def make_collector(
         max_positions=max_positions(model),
         seed=seed,
     )
+
+
+def telling(groups: Sequence[Group], *, right: bool) -> Rollout | None:
+    """A rollout to show: a right one, or a wrong one, if there is such; of those the first of the rarest mode."""
+    rollouts = [rollout for group in groups for rollout in group]
+    modes = Counter(rollout.mode for rollout in rollouts)
+    return min(rollouts, key=lambda rollout: (rollout.correct is not right, modes[rollout.mode]), default=None)
 
 
 def rollout_metrics(groups: Sequence[Group]) -> Metrics:

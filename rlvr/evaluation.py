@@ -19,6 +19,7 @@ from rlvr.models.pretrained import load_model
 from rlvr.models.tokenizer import Codec
 from rlvr.rewards import Scorer
 from rlvr.runtime import signals
+from rlvr.runtime.metrics import Row
 from rlvr.statistics import effective_count, pass_at_k, wilson
 from rlvr.tasks.task import available
 from rlvr.teacher_forcing import logprobs_of
@@ -45,11 +46,11 @@ def evaluate(
     samples: int,
     split: Split,
     step: int = 0,
-    progress: Callable[[int], None] = lambda _done: None,
+    progress: Callable[[Sequence[Group], Sequence[Group]], None] = lambda _sampled, _greedy: None,
 ) -> Evaluation:
     """Sampled and greedy answers to the first problems of a split, the same problems at every step.
 
-    problems: how many, or fewer if the split has fewer. progress: told how many problems are done.
+    problems: how many, or fewer if the split has fewer. progress: told the groups so far, sampled and greedy.
     """
     count = available(collector.task, split, problems)
     at_once = max(1, collector.batch_size // samples)
@@ -59,7 +60,7 @@ def evaluate(
         chosen = [collector.task.problem(split, index) for index in range(first, min(count, first + at_once))]
         sampled += collector.collect(chosen, group_size=samples, purpose="eval", step=step)
         greedy += collector.collect_greedy(chosen)
-        progress(len(sampled))
+        progress(sampled, greedy)
     metrics = accuracy_metrics(collector.task.name, sampled, greedy)
     for name in sorted({group[0].problem.task for group in sampled} - {collector.task.name}):
         own = [[group for group in groups if group[0].problem.task == name] for groups in (sampled, greedy)]
@@ -150,6 +151,20 @@ def accuracy_metrics(task: str, sampled: Sequence[Group], greedy: Sequence[Group
         of_mode = [[r.correct for r in group if r.mode == mode] for group in sampled]
         if any(of_mode):
             row |= _share(f"{prefix}/mode/{mode}/accuracy", [outcomes for outcomes in of_mode if outcomes])
+    return row
+
+
+def so_far(sampled: Sequence[Group], greedy: Sequence[Group]) -> Row:
+    """``so_far/…``: what to follow while an evaluation runs. A mode's advantage is its mean reward minus that of all."""
+    rollouts = [rollout for group in sampled for rollout in group]
+    mean = sum(rollout.reward for rollout in rollouts) / len(rollouts)
+    row: Row = {"so_far/reward_mean": mean, "so_far/length_mean": sum(r.length for r in rollouts) / len(rollouts)}
+    row |= _share("so_far/accuracy", [[rollout.correct for rollout in group] for group in sampled])
+    row |= _share("so_far/greedy_accuracy", [[rollout.correct for rollout in group] for group in greedy])
+    for mode in {rollout.mode for rollout in rollouts}:
+        own = [rollout.reward for rollout in rollouts if rollout.mode == mode]
+        row[f"so_far/mode/{mode}/advantage"] = sum(own) / len(own) - mean
+        row |= _share(f"so_far/mode/{mode}/probability", [[r.mode == mode for r in group] for group in sampled])
     return row
 
 

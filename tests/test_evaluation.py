@@ -139,9 +139,13 @@ def test_no_problem_is_answered_twice_where_the_split_has_fewer(collector):
 def test_problems_are_answered_a_batch_at_a_time(collector, batch_size, done):
     told = []
     result = evaluate(
-        replace(collector, batch_size=batch_size), problems=5, samples=2, split="test", progress=told.append
+        replace(collector, batch_size=batch_size),
+        problems=5,
+        samples=2,
+        split="test",
+        progress=lambda sampled, greedy: told.append((len(sampled), len(greedy))),
     )
-    assert told == done
+    assert told == [(count, count) for count in done]
     assert [group[0].problem.index for group in result.sampled] == [0, 1, 2, 3, 4]
     assert [group[0].problem.index for group in result.greedy] == [0, 1, 2, 3, 4]
 

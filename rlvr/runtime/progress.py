@@ -1,17 +1,21 @@
-"""What a person sees while a stage runs, on stderr: a bar on a terminal, one plain line a step elsewhere."""
+"""What a person sees while a stage runs, on stderr: a view on a terminal (``live``), one plain line a step elsewhere."""
 
 from __future__ import annotations
 
 import contextlib
 import sys
 import time
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+from rlvr.runtime.literal import printable as printable
+from rlvr.runtime.live import Fresh, View, pace
 from rlvr.runtime.metrics import Row
+from rlvr.runtime.screen import Screen, can_be_drawn_on
+from rlvr.runtime.signals import told_by
 
 SHOWN = {
     "train/loss": "loss",
@@ -26,11 +30,6 @@ PIPED_WIDTH = 120
 
 WORTH_SAYING = 0.005
 """A share below this is 0.00."""
-
-
-def printable(text: str) -> str:
-    """Text with every control character but line ends made visible, so that it can do nothing to a terminal."""
-    return "".join(c if c == "\n" or c.isprintable() else f"\\x{ord(c):02x}" for c in text)
 
 
 def say(message: str) -> None:
@@ -76,49 +75,49 @@ def _signal(row: dict[str, float]) -> list[str]:
 
 
 class StepProgress:
-    """Progress over numbered steps, with rate and time left."""
+    """Progress over numbered steps, with rate and time left.
 
-    def __init__(self, label: str, total: int, start: int = 0) -> None:
+    rows: those that the steps go on from.
+    """
+
+    def __init__(self, label: str, total: int, start: int = 0, rows: Sequence[Row] = ()) -> None:
         self._label, self._total, self._start = label, total, start
         self._begin = time.monotonic()
-        self._console = console()
-        self._bar: Progress | None = None
-        self._task: TaskID | None = None
+        terminal = console()
+        drawn = can_be_drawn_on(terminal)
+        self._screen = Screen(View(label, total, start, rows), terminal) if drawn else None
+        self._closing = contextlib.ExitStack()
 
     def __enter__(self) -> Self:
-        if self._console.is_terminal:
-            self._bar = Progress(
-                TextColumn("{task.description}", markup=False),
-                BarColumn(bar_width=24),
-                MofNCompleteColumn(),
-                TextColumn("{task.fields[rate]}", markup=False),
-                TimeRemainingColumn(),
-                TextColumn("{task.fields[text]}", markup=False),
-                console=self._console,
-            )
-            self._task = self._bar.add_task(self._label, total=self._total, completed=self._start, rate="", text="")
-            self._bar.start()
+        if self._screen is not None:
+            self._closing.callback(self._screen.stop)
+            self._screen.start()
+            self._closing.enter_context(told_by(self._screen.view.stop_soon))
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._bar is not None:
-            self._bar.stop()
+        self._closing.close()
+
+    @property
+    def drawn(self) -> bool:
+        """Whether there is a view: without one it is not worth measuring what it alone shows."""
+        return self._screen is not None
 
     def say(self, text: str) -> None:
-        """One line of its own, above the bar if there is one."""
-        if self._bar is not None:
-            self._console.print(text, markup=False)
-        else:
+        """One line of its own; a view has a place for it, and the line that was there goes above the view."""
+        if self._screen is None:
             say(text)
+        else:
+            self._screen.note(text)
 
-    def update(self, step: int, text: str = "") -> None:
-        """Say that ``step`` steps are done. step: at most the total."""
+    def update(self, step: int, row: Row | None = None, fresh: Fresh = lambda _right: None) -> None:
+        """Say that ``step`` steps are done. step: at most the total. row: what the last one measured."""
+        row = row or {}
         seconds = (time.monotonic() - self._begin) / max(1, step - self._start)
-        rate = f"{1 / seconds:.1f} step/s" if seconds < 1 else f"{seconds:.1f} s/step"
-        if self._bar is not None and self._task is not None:
-            self._bar.update(self._task, completed=step, rate=rate, text=text)
+        if self._screen is not None:
+            self._screen.view.update(step, row, fresh, seconds)
         else:
             left = seconds * (self._total - step)
-            say(f"{self._label} {step}/{self._total}  {text}  {rate}  {left:.0f} s left")
+            say(f"{self._label} {step}/{self._total}  {summary(row)}  {pace(seconds)}  {left:.0f} s left")

@@ -14,6 +14,14 @@ NUMBERS = (signal.SIGINT, signal.SIGTERM)
 _received: int | None = None
 
 
+def _announce() -> None:
+    with contextlib.suppress(OSError):  # the same Ctrl-C may have ended whoever reads our messages
+        os.write(2, b"\nstopping as soon as it is safe; once more to stop at once\n")
+
+
+_tell: Callable[[], None] = _announce
+
+
 @contextlib.contextmanager
 def ending() -> Iterator[None]:
     """Inside, a first signal raises EndedError wherever the program is, so that it gives back what it holds."""
@@ -34,12 +42,22 @@ def watched() -> Iterator[None]:
     def note(number: int) -> None:
         global _received
         _received = number
-        with contextlib.suppress(OSError):  # the same Ctrl-C may have ended whoever reads our messages
-            os.write(2, b"\nstopping as soon as it is safe; once more to stop at once\n")
+        _tell()
 
     with _first_one_told(note):
         yield
         check()
+
+
+@contextlib.contextmanager
+def told_by(tell: Callable[[], None]) -> Iterator[None]:
+    """Inside, ``tell`` lets the person know of a signal that is only noted, in the signal's handler; elsewhere a line on stderr does."""
+    global _tell
+    previous, _tell = _tell, tell
+    try:
+        yield
+    finally:
+        _tell = previous
 
 
 @contextlib.contextmanager

@@ -1,11 +1,12 @@
 """``rlvr eval``: what a model can do on a task, with 95 % intervals."""
 
 import time
+from collections.abc import Sequence
 
-from rlvr.collect import Collector, check_room, make_collector, to_json
+from rlvr.collect import Collector, check_room, make_collector, telling, to_json
 from rlvr.config import EvalConfig, FinalEvalSection
 from rlvr.corpus import make_corpus
-from rlvr.evaluation import Evaluation, HeldOut, document_metrics, evaluate
+from rlvr.evaluation import Evaluation, HeldOut, document_metrics, evaluate, so_far
 from rlvr.models.pretrained import load_model
 from rlvr.rewards import Scorer, graders_used
 from rlvr.runtime import signals
@@ -16,7 +17,13 @@ from rlvr.runtime.progress import StepProgress, say
 from rlvr.runtime.run_dir import RunDirectory
 from rlvr.runtime.tracking import tracked
 from rlvr.tasks.task import available
-from rlvr.types import Metrics
+from rlvr.types import Group, Metrics
+
+NEWEST = 16
+"""Groups among which one is chosen to be shown."""
+
+GROWTH = 1.05
+"""Times as many problems as at the last look are done before all are looked at again: 20 looks at all of them cost no more."""
 
 
 def run(config: EvalConfig, run: RunDirectory) -> None:
@@ -53,11 +60,16 @@ def run(config: EvalConfig, run: RunDirectory) -> None:
 def _answers(section: FinalEvalSection, collector: Collector) -> Evaluation:
     """Sampled and greedy answers, with progress."""
     count = available(collector.task, section.split, section.problems)
+    measured = 0
     with StepProgress("eval", count) as progress:
+
+        def told(sampled: Sequence[Group], greedy: Sequence[Group]) -> None:
+            nonlocal measured
+            done, row = len(sampled), {}
+            if progress.drawn and (done == count or done >= GROWTH * measured):
+                row, measured = so_far(sampled, greedy), done
+            progress.update(done, row, lambda right: telling(sampled[-NEWEST:], right=right))
+
         return evaluate(
-            collector,
-            problems=section.problems,
-            samples=section.samples,
-            split=section.split,
-            progress=progress.update,
+            collector, problems=section.problems, samples=section.samples, split=section.split, progress=told
         )

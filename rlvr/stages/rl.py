@@ -54,5 +54,6 @@ def run(config: RlConfig, run: RunDirectory) -> None:
                 evaluate=scheduled(config, model, codec, scorer),
                 track=config.track or (),
                 limits=(same_policy(config, run, model, codec.pad_id, lambda: source.newest),),
+                fresh=lambda right: source.examples[right],
             )
         )

@@ -14,7 +14,7 @@ from rlvr.algo.credit import of_relevant, overlong_penalty
 from rlvr.algo.filters import chosen, has_variance
 from rlvr.algo.masks import by_entropy
 from rlvr.algo.samples import divisor, split_groups, to_samples
-from rlvr.collect import Collector, noise_metrics, rollout_metrics, task_metrics, to_json
+from rlvr.collect import Collector, noise_metrics, rollout_metrics, task_metrics, telling, to_json
 from rlvr.config import RlConfig
 from rlvr.curriculum import make_source
 from rlvr.data.batching import to_batches
@@ -65,6 +65,8 @@ class Rollouts:
         self._lengths: Reference = {}
         self.newest: list[Completion] = []
         """The completions of the last step, as they were sampled."""
+        self.examples: dict[bool, Rollout | None] = {True: None, False: None}
+        """Of the last step a right rollout to show, and a wrong one."""
 
     def next_step(self, step: int) -> StepData:
         """Sample, score, estimate advantages, and batch the rollouts that carry a signal."""
@@ -80,6 +82,7 @@ class Rollouts:
                 write_jsonl(self._run.rollouts(step), _lines(groups, kept))
         self._lengths = with_new_modes(self._lengths, groups)
         self.newest = [attempt.completion for group in groups for attempt in group]
+        self.examples = {right: telling(groups, right=right) for right in (True, False)}
         row |= self._describe(groups, kept) | task_metrics(groups, self._collector.task.name) | self._source.metrics()
         if lag:
             row |= {"rollout/staleness": lag, LOGPROB_GAP: self._policies.gap(self.newest)}

@@ -15,10 +15,11 @@ from rlvr.config import TrainConfig
 from rlvr.errors import RlvrError, StopRequestedError, TrainingStoppedError
 from rlvr.runtime import signals
 from rlvr.runtime.device import precision
+from rlvr.runtime.live import Fresh
 from rlvr.runtime.manifest import damage
 from rlvr.runtime.metrics import MetricsFile, read_rows, without_infinities
 from rlvr.runtime.notes import Notes
-from rlvr.runtime.progress import StepProgress, summary
+from rlvr.runtime.progress import StepProgress
 from rlvr.runtime.run_dir import RunDirectory
 from rlvr.runtime.saved import step_folders, step_of
 from rlvr.runtime.tracking import tracked
@@ -68,11 +69,15 @@ class Limit:
 class Fit:
     """What to train, on what, and what to say.
 
-    companion: a module that the loss trains beside the model, by the same optimizer; its gradient is clipped by itself.
-    evaluate: metrics of the model after a step, none where no evaluation is due.
-    describe: further metrics that follow from a step's row.
-    limits: metrics that must not exceed a value; above it the run stops before the update.
-    track: other programs that get the rows.
+        companion: a module that the loss trains beside the model, by the same optimizer; its gradient is clipped by itself.
+        evaluate: metrics of the model after a step, none where no evaluation is due.
+        describe: further metrics that follow from a step's row.
+        limits: metrics that must not exceed a value; above it the run stops before the update.
+    <<<<<<< HEAD
+        track: other programs that get the rows.
+    =======
+        fresh: one of the newest answers, to be shown.
+    >>>>>>> wt-live
     """
 
     label: str
@@ -87,6 +92,7 @@ class Fit:
     limits: tuple[Limit, ...] = ()
     companion: torch.nn.Module | None = None
     track: Sequence[str] = ()
+    fresh: Fresh = lambda _right: None
 
 
 def fit(job: Fit) -> None:
@@ -110,12 +116,13 @@ def fit(job: Fit) -> None:
         job.source.load_tensors(checkpoints.source_tensors(resumed.step))
     state, saved = resumed or TrainState(step=0, source=job.source.state_dict()), resumed
     metrics = MetricsFile(job.run.metrics, state.step if state.row is None else state.step - 1)
+    rows = read_rows(job.run.metrics)
     with (
         signals.watched(),
-        StepProgress(job.label, job.config.max_steps, state.step) as progress,
+        StepProgress(job.label, job.config.max_steps, state.step, rows) as progress,
         tracked(job.run.path, job.track, progress.say),
     ):
-        notes = Notes(job.run.path, read_rows(job.run.metrics), progress.say)
+        notes = Notes(job.run.path, rows, progress.say)
         try:
             while state.step < job.config.max_steps or state.row is not None:
                 signals.check()
@@ -124,8 +131,9 @@ def fit(job: Fit) -> None:
                     state = _update(job, optimizer, state)
                 with precision(job.model.device, job.config.dtype):
                     row = {**(state.row or {}), **job.evaluate(state.step)}
-                metrics.write(state.step, {**row, "time/step_seconds": time.perf_counter() - begin})
-                progress.update(state.step, summary(row))
+                timed = {**row, "time/step_seconds": time.perf_counter() - begin}
+                metrics.write(state.step, timed)
+                progress.update(state.step, timed, job.fresh)
                 notes.add(state.step, row)
                 state = replace(state, row=None)
                 last = state.step == job.config.max_steps
