@@ -52,7 +52,7 @@ def _template() -> Any:
     environment = Environment(
         autoescape=True, finalize=_shown, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters.update(kind=_kind, cell=_cell, number=_is_number, thinned=_thinned)
+    environment.filters.update(kind=_kind, cell=_cell, numeric=_is_numeric, thinned=_thinned)
     return environment.from_string(_part("page.html.j2"))
 
 
@@ -111,8 +111,9 @@ def _kind(block: Block) -> str:
     return type(block).__name__
 
 
-def _is_number(value: Cell) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+def _is_numeric(table: Table, column: int) -> bool:
+    """Whether a column holds numbers and no text; it is written to the right."""
+    return all(isinstance(row[column], int | float | None) for row in table.rows)
 
 
 def _cell(value: Cell) -> str:
