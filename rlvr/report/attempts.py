@@ -155,6 +155,7 @@ def as_json(attempt: Attempt) -> dict[str, Any]:
         "advantage": None if advantage is None else _short(advantage),
         "graded": "; ".join(_graded(name, paid, record["reasons"]) for name, paid in record["rewards"].items()),
         "length": len(attempt.pieces),
+        "characters": sum(map(len, attempt.pieces)),
         "pieces": [piece[:MOST_CHARACTERS] for piece in attempt.pieces[:count]],
         "ids": record["token_ids"][:count],
         "trained": trained[0] if trained and len(set(trained)) == 1 else trained and trained[:count],

@@ -26,7 +26,6 @@ const signed = (value) => (value > 0 ? "+" : "") + digits(value);
 // Colours of text and lines are the page's own, so that a change of theme needs no new drawing.
 const INK = { labelColor: "currentColor", titleColor: "currentColor", titleFontWeight: "normal" };
 const LOOK = {
-  aria: false, // the box around a chart says what it shows
   background: null,
   font: "system-ui, sans-serif",
   view: { stroke: null },
@@ -39,19 +38,36 @@ const LOOK = {
   legend: { ...INK, labelFontSize: 12, labelLimit: 260, symbolStrokeWidth: 2 },
 };
 
+/** The point nearest to the pointer says its values itself: what Vega-Lite 6 writes for the area around it misses names of series. */
+function withNames(vega) {
+  for (const mark of vega.marks ?? []) {
+    if (mark.name?.endsWith("voronoi")) mark.encode.update.tooltip = { signal: "datum.tooltip" };
+    withNames(mark);
+  }
+  return vega;
+}
+
+/** Names and values of a point as the plotting library wants them: as markup, every text made harmless by its own sanitize. */
+function tipOf(values, sanitize) {
+  const known = Object.entries(values).filter(([, value]) => String(value) !== "null");
+  return `<table>${known.map(([name, value]) => `<tr><td class="key">${sanitize(name)}</td><td>${sanitize(value)}</td></tr>`).join("")}</table>`;
+}
+
 /** Draw every chart, one after another, leaving the page free in between. */
 async function drawCharts() {
   const boxes = document.querySelectorAll(".chart");
   for (const [number, spec] of data.charts.entries()) {
-    const box = boxes[number];
+    const box = boxes[number], picture = make("div", { "aria-hidden": "true" }); // the box says what the picture shows
+    box.append(picture);
     try {
-      await vegaEmbed(box, { ...spec, width: "container", height: 220 }, {
+      await vegaEmbed(picture, { ...spec, width: "container", height: 220 }, {
         ast: true, // expressions are interpreted: the page's policy forbids making code of them
         renderer: "svg",
         actions: false,
         defaultStyle: false,
         logLevel: 1, // errors only: a reader can do nothing about a remark on a specification
-        tooltip: { disableDefaultStyle: true },
+        tooltip: { disableDefaultStyle: true, formatTooltip: tipOf },
+        patch: withNames,
         config: LOOK,
       });
     } catch (error) {
@@ -113,8 +129,9 @@ const isTrained = ({ trained }, number) => (Array.isArray(trained) ? trained[num
 /** Numbers of the tokens whose choice was most open: of the highest fifth by entropy (or least probable, where none is known). */
 function forksOf({ values }) {
   const openness = values.entropy ?? values.entropy_now ?? values.logprob?.map((value) => -value) ?? [];
-  const edge = [...openness].sort((a, b) => b - a)[Math.floor(openness.length / 5)] ?? Infinity;
-  return openness.flatMap((value, number) => (value > edge ? [number] : []));
+  const sorted = [...openness].sort((a, b) => b - a);
+  const edge = sorted[Math.floor(openness.length / 5)], least = sorted.at(-1);
+  return openness.flatMap((value, number) => (value >= edge && value > least ? [number] : []));
 }
 
 /** A table with headings over columns, some of which hold numbers. */
@@ -189,14 +206,14 @@ function legendOf(name, bound, attempt) {
   const steps = Array.from({ length: SHADES }, (_, number) => {
     const share = both ? (2 * number) / (SHADES - 1) - 1 : number / (SHADES - 1);
     const value = (down ? -share : share) * bound, end = number === SHADES - 1 || (both && number === 0);
-    const swatch = make("span", { class: "text" }, number % 2 ? "\u00a0" : (end ? (value > 0 === !down ? "≥" : "≤") : "") + textOf(name, value));
+    const swatch = make("span", { class: "text" }, number % 2 ? "\u00a0" : (end ? (value > 0 ? "≥" : "≤") : "") + textOf(name, value));
     paint(swatch, drawn(name, value, bound));
     return make("span", { class: "token" }, swatch);
   });
   const scale = make("p", { class: "scale" }, `${from} `, ...steps, ` ${to}`);
   const marks = [];
   if (attempt.trained !== true && attempt.trained !== null) marks.push(make("span", { class: "token untrained" }, make("span", { class: "text" }, "dotted")), " was not trained on; ");
-  const bars = both ? "a bar over a token is for more than 0, one under it for less" : "the higher the bar under a token, the more";
+  const bars = both ? "a bar over a token is for more than 0, one under it for less" : "the higher its bar, the further right on the scale a token is";
   marks.push(`${bars}; · is a space, ⏎ ends a line, ‹ › has no text of its own. Point at a token, or choose one and go on with ← → Home End; ` +
     "↑ ↓ go to the next fork, one of the most open fifth of the choices.");
   return [make("p", { class: "small" }, `${QUANTITIES[name].label}: ${says}.`), scale, make("p", { class: "small" }, ...marks)];
@@ -346,13 +363,19 @@ function read(box, attempts, number) {
     attempt = chosen;
     strip = stripOf(attempt, panel);
     about.replaceChildren(...aboutOf(attempt));
-    place.replaceChildren(strip.element, ...(attempt.pieces.length < attempt.length
-      ? [make("p", { class: "small" }, `Cut: these are the first ${attempt.pieces.length} of ${attempt.length} tokens.`)] : []));
+    place.replaceChildren(strip.element, ...cutOf(attempt));
     under.replaceChildren(...(attempt.study?.credit ? creditOf(attempt) : []));
     colour(colours.offer(attempt));
   });
   box.append(list.element, about, colours.element, legend, make("div", { class: "tokens" }, make("div", {}, place, under), panel));
   list.filter();
+}
+
+/** What is said of a rollout that is too long to be shown whole. */
+function cutOf({ pieces, length, characters }) {
+  const shown = pieces.join("").length, say = (part, whole, what) =>
+    [make("p", { class: "small" }, `Cut: these are the first ${part.toLocaleString("en")} of ${whole.toLocaleString("en")} ${what}.`)];
+  return pieces.length < length ? say(pieces.length, length, "tokens") : shown < characters ? say(shown, characters, "characters") : [];
 }
 
 /** What is said of a rollout before its tokens. */
@@ -375,6 +398,7 @@ function themeButton() {
   const isDark = () => (root.dataset.theme ?? (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light")) === "dark";
   const name = () => { button.textContent = isDark() ? "Light theme" : "Dark theme"; };
   button.addEventListener("click", () => { root.dataset.theme = isDark() ? "light" : "dark"; name(); });
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", name);
   button.hidden = false;
   name();
 }
