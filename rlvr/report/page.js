@@ -49,7 +49,7 @@ function withNames(vega) {
 
 /** Names and values of a point as the plotting library wants them: as markup, every text made harmless by its own sanitize. */
 function tipOf(values, sanitize) {
-  const known = Object.entries(values).filter(([, value]) => String(value) !== "null");
+  const known = Object.entries(values).filter(([, value]) => !["null", "NaN"].includes(String(value)));
   return `<table>${known.map(([name, value]) => `<tr><td class="key">${sanitize(name)}</td><td>${sanitize(value)}</td></tr>`).join("")}</table>`;
 }
 
@@ -214,9 +214,9 @@ function legendOf(name, bound, attempt) {
   const marks = [];
   if (attempt.trained !== true && attempt.trained !== null) marks.push(make("span", { class: "token untrained" }, make("span", { class: "text" }, "dotted")), " was not trained on; ");
   const bars = both ? "a bar over a token is for more than 0, one under it for less" : "the higher its bar, the further right on the scale a token is";
-  marks.push(`${bars}; · is a space, ⏎ ends a line, ‹ › has no text of its own. Point at a token, or choose one and go on with ← → Home End; ` +
-    "↑ ↓ go to the next fork, one of the most open fifth of the choices.");
-  return [make("p", { class: "small" }, `${QUANTITIES[name].label}: ${says}.`), scale, make("p", { class: "small" }, ...marks)];
+  marks.push(`${bars}; · is a space, ⏎ ends a line, ‹ › has no text of its own.`);
+  return [make("p", { class: "small" }, `${QUANTITIES[name].label}: ${says}.`), scale, make("p", { class: "small" }, ...marks), make("p", { class: "small" },
+    "Point at a token, or choose one and go on with ← → Home End; ↑ ↓ go to the next fork, one of the most open fifth of its choices.")];
 }
 
 /** Colour a token's text, with a bar as a second sign for who does not see the colour. */
@@ -384,6 +384,7 @@ function aboutOf(attempt) {
   if (attempt.graded) facts.push(attempt.graded);
   if (attempt.advantage !== null) facts.push(`advantage ${signed(attempt.advantage)}`);
   facts.push(attempt.stop === "length" ? "stopped at the length limit" : "ended by itself");
+  if (attempt.trained === false) facts.push("the step learnt from none of its tokens");
   const study = attempt.study ? ` Studied: ${attempt.study.policy}, against ${attempt.study.against}.` : "";
   return [make("p", {}, `${facts.join("; ")}. Gold answer: ${attempt.answer}.${study}`),
     make("p", { class: "small" }, "The prompt, from the environment (no token of it is the model's):"),

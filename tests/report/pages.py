@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import Any
 
 from rlvr.report.attempts import Attempt, as_json
@@ -19,7 +20,7 @@ HOSTILE = [
 ]
 """What a model may write to break a page."""
 
-WORDS = "think : 1 + 0 = 1 , 1 + 1 = 2 → 0 , so the sum is even \n answer : 0".split(" ")
+SENTENCE = "think : 1 + 0 = 1 , 1 + 1 = 2 → 0 , so the sum is even\nanswer : 0"
 
 
 def attempt(
@@ -72,7 +73,12 @@ def study(pieces: list[str], sampled: list[float]) -> dict[str, Any]:
         "against_entropies": [-value / 2 for value in before],
         "alternatives": [
             [
-                {"id": 5 + number, "text": piece, "probability": math.exp(now[number]), "against": math.exp(min(0, before[number]))},
+                {
+                    "id": 5 + number,
+                    "text": piece,
+                    "probability": math.exp(now[number]),
+                    "against": math.exp(min(0, before[number])),
+                },
                 {"id": 900, "text": " wait", "probability": 0.02, "against": 0.21},
                 {"id": 901, "text": "", "probability": 0.001, "against": 0.0004},
             ]
@@ -91,7 +97,7 @@ def study(pieces: list[str], sampled: list[float]) -> dict[str, Any]:
 
 def studied_attempt() -> Attempt:
     """A rollout with everything that can be known of one, its last two tokens not trained on."""
-    pieces = [(" " if number else "") + word for number, word in enumerate(WORDS)] + [""]
+    pieces = [*re.findall(r" ?\S+|\n", SENTENCE), ""]
     plain = attempt(pieces)
     count = len(pieces)
     return attempt(
@@ -120,7 +126,9 @@ def charts() -> list[Chart]:
     """One chart of each kind."""
     steps = list(range(1, 121))
     rising = [1 / (1 + math.exp(-(step - 60) / 15)) for step in steps]
-    cot = Line(name="cot", x=steps, values=rising, low=[v * 0.9 for v in rising], high=[v + (1 - v) * 0.15 for v in rising])
+    cot = Line(
+        name="cot", x=steps, values=rising, low=[v * 0.9 for v in rising], high=[v + (1 - v) * 0.15 for v in rising]
+    )
     direct = Line(name="direct", x=steps, values=[1 - value for value in rising])
     accuracy = [
         Bar(category="before", series="cot", value=0.62, low=0.55, high=0.69),
@@ -129,16 +137,30 @@ def charts() -> list[Chart]:
         Bar(category="after", series="direct", value=0.52, low=0.45, high=0.59),
     ]
     return [
-        lines("mode", "P(mode)", "P(cot) rose from 0.02 to 0.98 in 120 steps.", [cot, direct], y="probability", share=True),
-        stacked("signal", "Signal", "Groups with signal fell from half to a tenth.", [cot, direct], y="share of groups"),
-        bars("accuracy", "Accuracy", "Accuracy of cot rose from 0.62 to 0.99.", accuracy, x="when", y="accuracy", share=True),
+        lines(
+            "mode", "P(mode)", "P(cot) rose from 0.02 to 0.98 in 120 steps.", [cot, direct], y="probability", share=True
+        ),
+        stacked(
+            "signal", "Signal", "Groups with signal fell from half to a tenth.", [cot, direct], y="share of groups"
+        ),
+        bars(
+            "accuracy",
+            "Accuracy",
+            "Accuracy of cot rose from 0.62 to 0.99.",
+            accuracy,
+            x="when",
+            y="accuracy",
+            share=True,
+        ),
     ]
 
 
 def sections() -> list[Section]:
     """A report with every kind of block, most of them hostile."""
     verdict = [
-        Prose(text="Trained modsum from runs/sft for 120 steps. Accuracy rose from 0.56 [0.49, 0.63] to 0.98 [0.95, 0.99]."),
+        Prose(
+            text="Trained modsum from runs/sft for 120 steps. Accuracy rose from 0.56 [0.49, 0.63] to 0.98 [0.95, 0.99]."
+        ),
         Prose(text="step 17: every attempt of 80 % of the groups was right; choose harder problems", kind="note"),
         Prose(text="No evaluation was found beside this run.", kind="gap"),
     ]
@@ -152,6 +174,8 @@ def sections() -> list[Section]:
         Section(name="verdict", title="Verdict", blocks=[*verdict]),
         Section(name="learning", title="Learning", blocks=[*charts()]),
         Section(name="tokens", title="Tokens", blocks=[reader()]),
-        Section(name="samples", title="Samples", blocks=[*texts, wide, Listing(title=HOSTILE[1], text="y" * 1_000_000)]),
+        Section(
+            name="samples", title="Samples", blocks=[*texts, wide, Listing(title=HOSTILE[1], text="y" * 1_000_000)]
+        ),
         Section(name="origin", title="Origin", blocks=[Listing(title="Command", text="rlvr rl configs/rl.yaml\n" * 3)]),
     ]

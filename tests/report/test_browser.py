@@ -82,7 +82,10 @@ def test_it_opens_without_a_word_or_a_request(opened: Opened) -> None:
 
 
 def test_every_chart_is_drawn(page: Any) -> None:
-    drawn = [(box.locator("svg").count(), box.locator("svg path[d]:not([d=''])").count()) for box in page.locator(".chart").all()]
+    drawn = [
+        (box.locator("svg").count(), box.locator("svg path[d]:not([d=''])").count())
+        for box in page.locator(".chart").all()
+    ]
     assert [pictures for pictures, _ in drawn] == [1, 1, 1]
     assert all(marks > 2 for _, marks in drawn)
 
@@ -104,7 +107,18 @@ def test_keys_go_through_the_tokens(page: Any) -> None:
     page.locator("[role=option]").first.focus()
     assert page.locator("[role=option][tabindex='0']").count() == 1
     seen = []
-    for key in ("ArrowRight", "ArrowRight", "ArrowLeft", "End", "ArrowRight", "Home", "ArrowLeft", "ArrowDown", "ArrowDown", "ArrowUp"):
+    for key in (
+        "ArrowRight",
+        "ArrowRight",
+        "ArrowLeft",
+        "End",
+        "ArrowRight",
+        "Home",
+        "ArrowLeft",
+        "ArrowDown",
+        "ArrowDown",
+        "ArrowUp",
+    ):
         page.keyboard.press(key)
         at = page.evaluate("Number(document.activeElement.dataset.number)")
         assert f"{at + 1} of 26" in panel(page)
@@ -117,7 +131,9 @@ def test_pointing_at_a_token_shows_it_for_as_long(page: Any) -> None:
     page.locator("[role=option]").nth(3).click()
     before = panel(page)
     page.locator("[role=option]").nth(0).hover()
-    facts = dict(zip(page.locator(".panel dt").all_inner_texts(), page.locator(".panel dd").all_inner_texts(), strict=True))
+    facts = dict(
+        zip(page.locator(".panel dt").all_inner_texts(), page.locator(".panel dd").all_inner_texts(), strict=True)
+    )
     assert facts == {
         "token": "1 of 26",
         "id": "5",
@@ -216,7 +232,9 @@ def test_the_button_changes_the_theme(page: Any) -> None:
 def test_an_accessibility_scan_finds_nothing_serious(theme: str, page: Any) -> None:
     axe = pytest.importorskip("axe_core_python.sync_playwright").Axe()
     page.emulate_media(color_scheme=theme)
-    found = axe.run(page, options={"resultTypes": ["violations"], **({"runOnly": ["color-contrast"]} if theme == "dark" else {})})
+    found = axe.run(
+        page, options={"resultTypes": ["violations"], **({"runOnly": ["color-contrast"]} if theme == "dark" else {})}
+    )
     serious = [each for each in found["violations"] if each["impact"] in ("serious", "critical")]
     assert [(each["id"], [node["html"][:200] for node in each["nodes"]][:3]) for each in serious] == []
 

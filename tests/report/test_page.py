@@ -34,9 +34,15 @@ def data_of(page: str) -> dict:
 def test_a_page_is_one_small_file_of_text(page: str) -> None:
     assert len(page.encode()) < 2_000_000
     page = own(page)
-    assert re.findall(r'<(?:script|link|img|iframe)[^>]*(?:src|href)=', page) == []
+    assert re.findall(r"<(?:script|link|img|iframe)[^>]*(?:src|href)=", page) == []
     assert page.count("<h1>") == 1
-    assert [title for title in re.findall(r"<h2 [^>]*>(.*?)</h2>", page)] == ["Verdict", "Learning", "Tokens", "Samples", "Origin"]
+    assert re.findall(r"<h2 [^>]*>(.*?)</h2>", page) == [
+        "Verdict",
+        "Learning",
+        "Tokens",
+        "Samples",
+        "Origin",
+    ]
 
 
 def test_what_the_page_may_run_is_known_by_its_hash(page: str) -> None:
@@ -67,7 +73,13 @@ def test_data_hold_nothing_that_ends_a_script(page: str) -> None:
 
 
 def test_numbers_that_json_lacks_are_missing_values() -> None:
-    chart = Chart(name="a", title="a", summary="a", table=Table(columns=["a"], rows=[[float("nan")]]), spec={"data": [float("inf"), 1.5]})
+    chart = Chart(
+        name="a",
+        title="a",
+        summary="a",
+        table=Table(columns=["a"], rows=[[float("nan")]]),
+        spec={"data": [float("inf"), 1.5]},
+    )
     page = render("a", [Section(name="a", title="a", blocks=[chart])])
     assert data_of(page)["charts"] == [{"data": [None, 1.5]}]
     assert '<th scope="row" class="number">–</th>' in page
@@ -75,7 +87,9 @@ def test_numbers_that_json_lacks_are_missing_values() -> None:
 
 def test_the_table_behind_a_chart_is_thinned_and_says_so() -> None:
     table = Table(columns=["step"], rows=[[number] for number in range(1_000)])
-    page = render("a", [Section(name="a", title="a", blocks=[Chart(name="a", title="a", summary="a", table=table, spec={})])])
+    page = render(
+        "a", [Section(name="a", title="a", blocks=[Chart(name="a", title="a", summary="a", table=table, spec={})])]
+    )
     rows = re.findall(r'<tr><th scope="row" class="number">(\d+)</th></tr>', page)
     assert (len(rows), rows[0], rows[-1]) == (50, "0", "999")
     assert "50 of 1,000 rows, evenly chosen, with the first and the last" in page
@@ -93,6 +107,23 @@ def test_without_scripts_the_rollouts_stand_as_text() -> None:
     hidden = "".join(re.findall(r"<noscript>(.*?)</noscript>", page, re.DOTALL))
     assert "1 0 1 1 =" in hidden
     assert "think : 1 + 0 = 1" in hidden
+
+
+def luminance(colour: str) -> float:
+    """Of #rrggbb (https://www.w3.org/TR/WCAG22, relative luminance)."""
+    parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+    red, green, blue = (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def test_text_is_told_from_every_colour_behind_it(page: str) -> None:
+    pairs = {name: pair for name, *pair in re.findall(r"--([a-z0-9-]+): light-dark\((#\w+), (#\w+)\)", page)}
+    grounds = ["paper", "wash", *(f"shade-{number}" for number in range(9))]
+    for theme in (0, 1):
+        for ink, behind in [("ink", grounds), ("soft", grounds[:2]), ("accent", grounds[:2])]:
+            for ground in behind:
+                one, other = sorted((luminance(pairs[ink][theme]), luminance(pairs[ground][theme])))
+                assert (other + 0.05) / (one + 0.05) >= 4.5, (ink, ground, theme)
 
 
 def test_an_attempt_has_each_quantity_that_was_measured() -> None:
@@ -124,6 +155,10 @@ def test_values_that_are_not_one_for_each_token_say_nothing(wrong: list) -> None
 
 def test_a_long_rollout_is_cut_by_tokens_and_by_characters() -> None:
     many = as_json(attempt(["a"] * (MOST_TOKENS + 5)))
-    assert (len(many["pieces"]), len(many["values"]["entropy"]), many["length"]) == (MOST_TOKENS, MOST_TOKENS, MOST_TOKENS + 5)
+    assert (len(many["pieces"]), len(many["values"]["entropy"]), many["length"]) == (
+        MOST_TOKENS,
+        MOST_TOKENS,
+        MOST_TOKENS + 5,
+    )
     assert len(as_json(attempt(["a" * 15_000] * 3))["pieces"]) == 1
     assert len(as_json(attempt(["a" * 1_000_000]))["pieces"][0]) == MOST_CHARACTERS
