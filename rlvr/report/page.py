@@ -14,6 +14,7 @@ import math
 from collections.abc import Sequence
 from functools import cache
 from importlib.resources import files
+from itertools import accumulate
 from typing import Any
 
 import vl_convert
@@ -29,6 +30,9 @@ MOST_ROWS = 50
 LONGEST = 20_000
 """Characters of a text that are shown."""
 
+MOST_BYTES = 3_000_000
+"""Of a token view's data, so that a page stays under 5 MB."""
+
 
 def render(title: str, sections: list[Section]) -> str:
     """The whole page. Charts and token views are drawn by its scripts; all text and every table stand in it without them."""
@@ -36,7 +40,7 @@ def render(title: str, sections: list[Section]) -> str:
     blocks = [block for section in sections for block in section.blocks]
     data = {
         "charts": [block.spec for block in blocks if isinstance(block, Chart)],
-        "readers": [block.attempts for block in blocks if isinstance(block, Reader)],
+        "readers": [_kept(block.attempts) for block in blocks if isinstance(block, Reader)],
     }
     return _template().render(
         title=title,
@@ -57,7 +61,7 @@ def _template() -> Template:
     environment = Environment(
         autoescape=True, finalize=_shown, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters.update(kind=_kind, cell=_cell, numeric=_is_numeric, thinned=_thinned)
+    environment.filters.update(kind=_kind, cell=_cell, numeric=_is_numeric, thinned=_thinned, kept=_kept)
     return environment.from_string(_part("page.html.j2"))
 
 
@@ -144,3 +148,9 @@ def _thinned(table: Table) -> Table:
     return Table(
         columns=table.columns, rows=chosen, caption=f"{table.caption} ({caption})" if table.caption else caption
     )
+
+
+def _kept(attempts: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The first attempts, as many as MOST_BYTES hold."""
+    sizes = accumulate(len(json.dumps(attempt)) for attempt in attempts)
+    return [attempt for attempt, size in zip(attempts, sizes, strict=True) if size <= MOST_BYTES]

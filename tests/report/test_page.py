@@ -101,6 +101,16 @@ def test_a_text_of_a_megabyte_is_cut_and_says_so() -> None:
     assert "x" * 20_001 not in page
 
 
+def test_a_token_view_that_would_make_the_page_too_large_is_cut_and_says_so() -> None:
+    found = as_json(attempt(["word "] * MOST_TOKENS))
+    reader = Reader(title="a", attempts=[found] * 100)
+    page = render("a", [Section(name="a", title="a", blocks=[reader])])
+    kept = len(data_of(page)["readers"][0])
+    assert 20 < kept < 100
+    assert f"The first {kept} of 100 rollouts" in page
+    assert len(page.encode()) < 5_000_000
+
+
 def test_without_scripts_the_rollouts_stand_as_text() -> None:
     found = Reader(title="a", attempts=[as_json(studied_attempt())])
     page = render("a", [Section(name="a", title="a", blocks=[found])])
