@@ -44,6 +44,9 @@ STUDIED: Fields = {
 }
 """What every line of a study has."""
 
+CREDIT = ("positions", "right", "low", "high")
+"""The lists of a study's credit, of one length."""
+
 MOST_TOKENS, MOST_CHARACTERS = 2_000, 20_000
 """Of a rollout on a page; more is not read token by token."""
 
@@ -191,14 +194,19 @@ def _study(attempt: Attempt, count: int) -> dict[str, Any] | None:
     if study is None:
         return None
     alternatives = study["alternatives"] if len(study["alternatives"]) == len(attempt.pieces) else []
+    credit = study.get("credit")
     return {
         "policy": study["policy"],
         "against": study["against"],
         "alternatives": [
-            [[each["id"], each["text"], _short(each["probability"]), _short(each["against"])] for each in some]
+            [
+                [each["id"], each["text"], _short(each["probability"]), _short(each["against"])]
+                for each in some
+                if each.keys() >= {"id", "text", "probability", "against"}
+            ]
             for some in alternatives[:count]
         ],
-        "credit": study.get("credit"),
+        "credit": credit if credit and len({len(credit.get(name, "")) for name in CREDIT}) == 1 else None,
     }
 
 

@@ -84,8 +84,8 @@ async function drawCharts() {
 const QUANTITIES = {
   entropy: { label: "Entropy", least: Math.LN2, from: "sure", to: "fork",
     says: "how open the choice was when it was sampled, in nats: 0 where one token had all the probability, 0.69 where two had half each" },
-  advantage: { label: "Advantage", both: true, from: "made less likely", to: "made more likely",
-    says: "what the step pushed the token's probability by" },
+  advantage: { label: "Advantage", both: true, from: "pushed down", to: "pushed up",
+    says: "which way, and how strongly, the step pushed its probability" },
   change: { label: "Change", both: true, from: "less likely now", to: "more likely now",
     says: "its log-probability by the studied policy minus that by the earlier one, in nats", needs: "study" },
   log_ratio: { label: "Importance ratio", both: true, least: 0.1, from: "less likely than when sampled", to: "more likely",
@@ -212,10 +212,10 @@ function legendOf(name, bound, attempt) {
   });
   const scale = make("p", { class: "scale" }, `${from} `, ...steps, ` ${to}`);
   const marks = [];
-  if (attempt.trained !== true && attempt.trained !== null) marks.push(make("span", { class: "token untrained" }, make("span", { class: "text" }, "dotted")), " was not trained on; ");
-  const bars = both ? "a bar over a token is for more than 0, one under it for less" : "the higher its bar, the further right on the scale a token is";
+  if (attempt.trained !== true && attempt.trained !== null) marks.push(make("span", { class: "token untrained" }, make("span", { class: "text" }, "dotted")), " was not trained on. ");
+  const bars = both ? "A bar over a token is for more than 0, one under it for less" : "The higher its bar, the further right on the scale a token is";
   marks.push(`${bars}; · is a space, ⏎ ends a line, ‹ › has no text of its own.`);
-  return [make("p", { class: "small" }, `${QUANTITIES[name].label}: ${says}.`), scale, make("p", { class: "small" }, ...marks), make("p", { class: "small" },
+  return [make("p", { class: "small" }, `${QUANTITIES[name].label}: ${says}.`), scale, make("p", { class: "small" }, ...marks), make("p", { class: "small keys" },
     "Point at a token, or choose one and go on with ← → Home End; ↑ ↓ go to the next fork, one of the most open fifth of its choices.")];
 }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 
 import pytest
 from markupsafe import escape
@@ -161,6 +162,14 @@ def test_an_attempt_of_an_older_version_lacks_what_was_not_recorded() -> None:
 @pytest.mark.parametrize("wrong", [[0.5], [0.5, None], [0.5, "x"]])
 def test_values_that_are_not_one_for_each_token_say_nothing(wrong: list) -> None:
     assert "entropy" not in as_json(attempt(["0", ""], entropies=wrong))["values"]
+
+
+def test_a_study_that_is_damaged_is_left_out_where_it_is() -> None:
+    whole = studied_attempt().studied
+    assert whole is not None
+    damaged = {**whole, "credit": {"positions": [0, 1], "right": [0.5]}, "alternatives": [[{"id": 1}]] * 26}
+    found = as_json(replace(studied_attempt(), studied=damaged))["study"]
+    assert (found["credit"], found["alternatives"]) == (None, [[]] * 26)
 
 
 def test_a_long_rollout_is_cut_by_tokens_and_by_characters() -> None:
