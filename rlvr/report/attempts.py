@@ -44,6 +44,12 @@ STUDIED: Fields = {
 }
 """What every line of a study has."""
 
+CREDIT = ("positions", "right", "low", "high")
+"""The lists of a study's credit, of one length."""
+
+MOST_TOKENS, MOST_CHARACTERS = 2_000, 20_000
+"""Of a rollout on a page; more is not read token by token."""
+
 Pieces = Callable[[list[int]], list[str]]
 """Token ids to the text of each token; together they are the completion."""
 
@@ -132,3 +138,97 @@ def spelt(tokenizer: Tokenizer, ids: list[int]) -> list[str]:
     if pieces and text.startswith(found):
         pieces[-1] += text[len(found) :]  # the bytes of a letter that was never finished
     return pieces
+
+
+def as_json(attempt: Attempt) -> dict[str, Any]:
+    """An attempt for the page's token view (``page.js``), cut after MOST_TOKENS tokens or MOST_CHARACTERS characters.
+
+    values: by quantity and token, those that were measured alone. Numbers have four digits.
+    """
+    record, count = attempt.record, _shown(attempt.pieces)
+    advantage, trained = record["advantage"], attempt.trained
+    return {
+        "step": attempt.step,
+        "line": attempt.line,
+        **{key: record[key] for key in ("index", "mode", "correct")},
+        "prompt": record["prompt"][:MOST_CHARACTERS],
+        "answer": record["answer"][:MOST_CHARACTERS],
+        "stop": record["stop_reason"],
+        "reward": _short(record["reward"]),
+        "advantage": None if advantage is None else _short(advantage),
+        "graded": "; ".join(_graded(name, paid, record["reasons"]) for name, paid in record["rewards"].items()),
+        "length": len(attempt.pieces),
+        "characters": sum(map(len, attempt.pieces)),
+        "pieces": [piece[:MOST_CHARACTERS] for piece in attempt.pieces[:count]],
+        "ids": record["token_ids"][:count],
+        "trained": trained[0] if trained and len(set(trained)) == 1 else trained and trained[:count],
+        "values": {
+            name: [_short(value) for value in values[:count]] for name, values in _measured(attempt).items() if values
+        },
+        "study": _study(attempt, count),
+    }
+
+
+def _measured(attempt: Attempt) -> dict[str, list[float] | None]:
+    """What is known of each token, in nats where it has a unit; ``now`` is of the policy that was studied."""
+    study = attempt.studied or {}
+    sampled = _numbers(attempt.logprobs, attempt)
+    now, before = _numbers(study.get("logprobs"), attempt), _numbers(study.get("against_logprobs"), attempt)
+    return {
+        "entropy": _numbers(attempt.entropies, attempt),
+        "advantage": _numbers(attempt.advantages, attempt),
+        "change": _difference(now, before),
+        "log_ratio": _difference(now, sampled),
+        "logprob": sampled,
+        "entropy_now": _numbers(study.get("entropies"), attempt),
+    }
+
+
+def _difference(ours: list[float] | None, theirs: list[float] | None) -> list[float] | None:
+    return None if ours is None or theirs is None else [a - b for a, b in zip(ours, theirs, strict=True)]
+
+
+def _study(attempt: Attempt, count: int) -> dict[str, Any] | None:
+    """What page.js needs of a study: an alternative is its id, text, and probability by the policy and by what it began from."""
+    study = attempt.studied
+    if study is None:
+        return None
+    alternatives = study["alternatives"] if len(study["alternatives"]) == len(attempt.pieces) else []
+    credit = study.get("credit")
+    return {
+        "policy": study["policy"],
+        "against": study["against"],
+        "alternatives": [
+            [
+                [each["id"], each["text"], _short(each["probability"]), _short(each["against"])]
+                for each in some
+                if each.keys() >= {"id", "text", "probability", "against"}
+            ]
+            for some in alternatives[:count]
+        ],
+        "credit": credit if credit and len({len(credit.get(name, "")) for name in CREDIT}) == 1 else None,
+    }
+
+
+def _numbers(values: list[Any] | None, attempt: Attempt) -> list[float] | None:
+    """Values that are one for each token; a file that was changed by hand may have others, which say nothing."""
+    fit = values is not None and len(values) == len(attempt.pieces) and all(isinstance(v, int | float) for v in values)
+    return values if fit else None
+
+
+def _shown(pieces: list[str]) -> int:
+    """How many tokens are shown, one at least."""
+    characters = 0
+    for number, piece in enumerate(pieces[:MOST_TOKENS]):
+        characters += len(piece)
+        if number and characters > MOST_CHARACTERS:
+            return number
+    return min(len(pieces), MOST_TOKENS)
+
+
+def _graded(name: str, paid: float, reasons: dict[str, str]) -> str:
+    return f"{name} {paid:.4g}" + (f" ({reasons[name]})" if reasons.get(name) else "")
+
+
+def _short(value: float) -> float:
+    return float(f"{value:.4g}")
