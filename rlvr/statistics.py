@@ -113,9 +113,7 @@ def t_interval(values: Sequence[float]) -> Estimate:
     error = math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (count - 1) / count)
     half = t95(count - 1) * error
     alike = min(values) == max(values)
-    return Estimate(
-        mean=mean, low=mean - half, high=mean + half, p=None if alike else t_tail(mean / error, count - 1)
-    )
+    return Estimate(mean=mean, low=mean - half, high=mean + half, p=None if alike else t_tail(mean / error, count - 1))
 
 
 def sign_flips(differences: Sequence[float]) -> float:

@@ -14,7 +14,7 @@ from itertools import accumulate
 from rlvr.report.blocks import Block, Cell, Prose, Section, Table
 from rlvr.report.plots import Line, lines
 from rlvr.report.runs import Run
-from rlvr.report.series import Column, Modes, modes_of, number, series_of
+from rlvr.report.series import Column, Modes, number
 from rlvr.statistics import t95, t_interval, wilson
 
 BETWEEN = (0.01, 0.99)
@@ -93,21 +93,16 @@ class Law:
 
 @dataclass(frozen=True, kw_only=True)
 class Growth:
-    """A mode's log-odds: at all steps with some of the mode and some of the rest, and of these the ones that are fitted.
-
-    steps: those that are fitted. fit: over them; None without enough.
-    """
+    """How a mode's log-odds went. steps: those that are fitted. fit: over them; None without enough."""
 
     mode: str
-    observed: Line
     steps: list[float]
     fit: Fit | None
     law: Law
 
 
-def growth(run: Run) -> Section | None:
+def growth(run: Run, modes: Modes) -> Section | None:
     """The log-odds of the run's modes by step, with fitted and predicted growth; None for a run without modes."""
-    modes = modes_of(series_of(run))
     if not modes.shares:
         return None
     section = Section(name="growth", title="Growth of the modes' odds")
@@ -115,7 +110,8 @@ def growth(run: Run) -> Section | None:
         text = "Every rollout was of the mode {}, so there are no odds between modes to look at."
         section.blocks.append(Prose(text=text.format(next(iter(modes.shares)))))
         return section
-    found = grown(run, modes)
+    counts = _counts(run, modes)
+    found = grown(run, modes, counts)
     known = [each for each in found if each.fit is not None]
     if not known:
         low, high = BETWEEN
@@ -124,19 +120,22 @@ def growth(run: Run) -> Section | None:
             "a slope and its interval need."
         )
         section.blocks.append(Prose(text=text))
-    section.blocks.extend(block for place, each in enumerate(known[:PICTURES], 1) for block in _picture(each, place))
+    for place, each in enumerate(known[:PICTURES], 1):
+        section.blocks.extend(_picture(each, _measured(modes, each.mode, counts), place))
     if known:
         section.blocks.append(_table(known, [each.mode for each in found if each.fit is None]))
     return section
 
 
-def grown(run: Run, modes: Modes) -> list[Growth]:
-    """Each mode's growth, the most frequent first. Of two modes only the one that gained: the other's log-odds are minus its."""
+def grown(run: Run, modes: Modes, counts: Column) -> list[Growth]:
+    """Each mode's growth, the most frequent first. Of two modes only the one that gained: the other's log-odds are minus its.
+
+    counts: rollouts of each row.
+    """
     names = list(modes.shares)
     if len(names) == 2:
         names.sort(key=lambda mode: _gain(modes.shares[mode]), reverse=True)
         names = names[:1]
-    counts = _counts(run, modes)
     worth = {what: modes.pooled(list(modes.shares), what) for what in ("accuracy", "advantage")}
     return [_growth(run, modes, mode, counts, worth) for mode in names]
 
@@ -151,40 +150,26 @@ def _counts(run: Run, modes: Modes) -> Column:
     """Rollouts of each step; as the configuration says where the rows do not tell."""
     section = run.config.get("rollout")
     sizes = [section.get(key) for key in ("group_size", "problems_per_step")] if isinstance(section, dict) else []
-    asked = math.prod(sizes) if sizes and all(isinstance(size, int) for size in sizes) else None
+    known = [size for size in sizes if isinstance(size, int)]
+    asked = math.prod(known) if len(known) == 2 else None
     return [asked if count is None else count for count in modes.series.rollouts]
 
 
 def _growth(run: Run, modes: Modes, mode: str, counts: Column, worth: dict[str, Column]) -> Growth:
     shares, steps = modes.shares[mode], modes.series.steps
-    inside = [place for place, p in enumerate(shares) if p is not None and 0 < p < 1]
-    observed = _observed(steps, shares, counts, inside)
     low, high = BETWEEN
-    places = [place for place in inside if low < (shares[place] or 0) < high and counts[place]]
+    places = [place for place, p in enumerate(shares) if p is not None and low < p < high and counts[place]]
     y = [_logit(shares[place] or 0) for place in places]
     weights = [(counts[place] or 0) * (p := shares[place] or 0) * (1 - p) for place in places]
     fit = fitted([steps[place] for place in places], y, weights)
     if fit is None:
-        return Growth(mode=mode, observed=observed, steps=[], fit=None, law=Law(sentence=""))
+        return Growth(mode=mode, steps=[], fit=None, law=Law(sentence=""))
     facts = _Facts(modes=modes, mode=mode, places=places, y=y, weights=weights, counts=counts, fit=fit, worth=worth)
-    return Growth(mode=mode, observed=observed, steps=facts.steps, fit=fit, law=_law(run, facts))
+    return Growth(mode=mode, steps=facts.steps, fit=fit, law=_law(run, facts))
 
 
 def _logit(p: float) -> float:
     return math.log(p / (1 - p))
-
-
-def _observed(steps: Sequence[float], shares: Column, counts: Column, inside: Sequence[int]) -> Line:
-    """Log-odds with the logarithms of the Wilson interval's ends as theirs."""
-    low: list[float | None] = []
-    high: list[float | None] = []
-    for place in inside:
-        ends = wilson(shares[place] or 0, counts[place] or 0)
-        known = counts[place] is not None and ends[0] > 0 and ends[1] < 1
-        low.append(_logit(ends[0]) if known else None)
-        high.append(_logit(ends[1]) if known else None)
-    x, values = [steps[place] for place in inside], [_logit(shares[place] or 0) for place in inside]
-    return Line(name="measured", x=x, values=values, low=low, high=high)
 
 
 # ------------------------------------------------------------------------------------------------ laws
@@ -281,7 +266,7 @@ def _imitation_told(
     text = (
         f"Predicted, before anything is fitted: a step that keeps what is right and imitates it completely multiplies the odds by a / a of the "
         f"rest ({SOURCE}); with {number(a_mode)} rewarded in {facts.mode} and {number(a_rest)} in the rest over those steps, that is a slope of "
-        f"ln({number(a_mode)} / {number(a_rest)}) = {number(slope)} a step{ends}, {_pace(slope)}."
+        f"ln({number(a_mode)} / {number(a_rest)}) = {number(slope)} a step{ends}{', ' + _pace(slope) if slope else ''}."
     )
     if low is not None and high is not None and low <= 0 <= high:
         return f"{text} The two cannot be told apart, so neither direction is predicted."
@@ -349,11 +334,26 @@ def _percent(share: float | None) -> str:
 # ------------------------------------------------------------------------------------------------ what is shown
 
 
-def _picture(each: Growth, place: int) -> list[Block]:
+def _measured(modes: Modes, mode: str, counts: Column) -> Line:
+    """Log-odds at all steps with some of the mode and some of the rest; the ends of intervals are those of the share's."""
+    shares, steps = modes.shares[mode], modes.series.steps
+    inside = [place for place, p in enumerate(shares) if p is not None and 0 < p < 1]
+    low: list[float | None] = []
+    high: list[float | None] = []
+    for place in inside:
+        ends = wilson(shares[place] or 0, counts[place] or 0)
+        known = ends[0] > 0 and ends[1] < 1
+        low.append(_logit(ends[0]) if known else None)
+        high.append(_logit(ends[1]) if known else None)
+    values = [_logit(shares[place] or 0) for place in inside]
+    return Line(name="measured", x=[steps[place] for place in inside], values=values, low=low, high=high)
+
+
+def _picture(each: Growth, measured: Line, place: int) -> list[Block]:
     """A chart of one mode, and what was fitted and predicted in words."""
     assert each.fit is not None
     straight = [each.fit.base + each.fit.slope * at for at in each.steps]
-    drawn = [each.observed, Line(name="fitted line", x=each.steps, values=straight, computed=True)]
+    drawn = [measured, Line(name="fitted line", x=each.steps, values=straight, computed=True)]
     if each.law.path:
         label = "predicted" if each.law.rate is None else "predicted shape, fitted size"
         drawn.append(Line(name=label, x=each.steps, values=each.law.path, computed=True))

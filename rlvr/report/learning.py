@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from statistics import fmean
 
@@ -9,7 +10,18 @@ from rlvr.report.blocks import Block, Prose, Section
 from rlvr.report.growth import growth
 from rlvr.report.plots import Line, lines
 from rlvr.report.runs import Run
-from rlvr.report.series import DRAWN, FEWEST, OTHERS, Modes, Series, all_told, modes_of, series_of, with_interval
+from rlvr.report.series import (
+    DRAWN,
+    FEWEST,
+    OTHERS,
+    Column,
+    Modes,
+    Series,
+    all_told,
+    modes_of,
+    series_of,
+    with_interval,
+)
 
 NOT_COMPONENTS = ("mean", "oracle", "shaping")
 """What is under reward/ beside the components."""
@@ -19,10 +31,15 @@ WHOLE = "mixture"
 
 
 def learning(run: Run) -> list[Section]:
-    """The sections on loss, reward and accuracy, modes, and the growth of their odds; those that the run has numbers for."""
+    """The sections on loss, reward and accuracy, modes, and the growth of their odds; those that the run has numbers for.
+
+    An evaluation has none: it learns nothing.
+    """
+    if run.stage == "eval":
+        return []
     series = series_of(run)
     modes = modes_of(series)
-    found = [_loss(run, series), _reward(series, modes), _modes(series, modes), growth(run)]
+    found = [_loss(run, series), _reward(series, modes), _modes(series, modes), growth(run, modes)]
     return [section for section in found if section is not None]
 
 
@@ -59,7 +76,7 @@ def _reward(series: Series, modes: Modes) -> Section | None:
     blocks: list[Block] = []
     components = [name for name in series.names("reward/") if "/" not in name and name not in NOT_COMPONENTS]
     mean = series.column("reward/mean")
-    own = {f"reward/{name}": name for name in components if series.column(f"reward/{name}") != mean}
+    own = {f"reward/{name}": name for name in components if not _alike(series.column(f"reward/{name}"), mean)}
     rest = {"reward/oracle": "without the verifier's noise", "reward/shaping": "added for length"}
     if drawn := series.lines({"reward/mean": "reward", **own, **rest}):
         blocks.append(lines("reward", "Reward", "Mean " + all_told(drawn), drawn, y="mean reward"))
@@ -68,6 +85,13 @@ def _reward(series: Series, modes: Modes) -> Section | None:
         return None
     title = "Reward and accuracy" if drawn else "Accuracy"
     return Section(name="reward", title=title, blocks=blocks)
+
+
+def _alike(first: Column, second: Column) -> bool:
+    """Whether two columns are the same but for rounding."""
+    return all(
+        a == b or (a is not None and b is not None and math.isclose(a, b)) for a, b in zip(first, second, strict=True)
+    )
 
 
 def _accuracy(series: Series, modes: Modes) -> list[Block]:

@@ -88,7 +88,7 @@ def lines(
         layers += [
             {
                 "transform": [{"filter": {"field": "few", "equal": few}}, {"filter": {"field": "low", "valid": True}}],
-                "mark": {**mark, "aria": False, "clip": True},
+                "mark": {**mark, "aria": False},
                 "encoding": ends,
             }
             for few, mark in ((False, {"type": "area", "opacity": 0.2}), (True, {"type": "rule", "strokeWidth": 1.5}))
@@ -273,10 +273,13 @@ def _upwards(values: Sequence[dict[str, Any]], *, share: bool, log: bool) -> dic
 
 
 def _decades(ends: Sequence[float]) -> dict[str, Any]:
-    """An axis with a line at each power of ten, or at every second, third, …, so that there are at most 8."""
+    """An axis with a line at 1, 2, 5, 10, …; over more than two powers of ten at those, or at every second, third, …, for at most 8."""
     first, last = math.floor(math.log10(min(ends, default=1.0))), math.ceil(math.log10(max(ends, default=1.0)))
     if last - first < 3:
-        return {"tickCount": 5}
+        return {
+            "values": [step * 10.0**power for power in range(first, last + 1) for step in (1, 2, 5)],
+            "format": ",~g",
+        }
     every = -(-(last - first) // 8)
     form = ",~g" if first >= -4 and last <= 6 else ".0e"
     return {"values": [10.0**power for power in range(first, last + 1, every)], "format": form}

@@ -240,7 +240,7 @@ def _way(line: Line, name: str, unit: str) -> _Way:
         return _Way(f"{name} was {number(known[0][1])}{unit}", f" at step {first:.0f}", 1)
     ends = max(1, min(ENDS, len(known) // 10))
     begin, end = (sum(value for _, value in part) / ends for part in (known[:ends], known[-ends:]))
-    span = f" over {last - first + 1:.0f} steps"
+    span = f" over {last:.0f} steps" if first == 1 else f" from step {first:.0f} to step {last:.0f}"
     low, high = _ends(line.low, ends), _ends(line.high, ends)
     overlap = low is not None and high is not None and low[0] <= high[1] and low[1] <= high[0]
     marks = ["", ""]

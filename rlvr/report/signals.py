@@ -11,7 +11,7 @@ from rlvr.report.blocks import Block, Prose, Section
 from rlvr.report.learning import measured_tasks
 from rlvr.report.plots import Bar, Line, bars, lines, stacked
 from rlvr.report.runs import Run
-from rlvr.report.series import Modes, Series, all_told, modes_of, number, series_of
+from rlvr.report.series import Modes, Series, all_told, modes_of, number, series_in, series_of
 
 ENTROPIES = (0.01, 0.03, 0.1, 0.3, 0.7, 1.0, 2.0)
 """Bounds (nats) between which tokens are counted by entropy: most are nearly sure, and 0.69 is the toss of a coin."""
@@ -38,8 +38,11 @@ SECONDS = {
 
 
 def signals(run: Run) -> list[Section]:
-    """The sections on length, entropy, signal, distance, optimisation and problems; those that the run has numbers for."""
-    series = series_of(run)
+    """The sections on length, entropy, signal, distance, optimisation and problems; those that the run has numbers for.
+
+    Of an evaluation that is the entropy of its tokens; its other numbers are no curves.
+    """
+    series = series_in([]) if run.stage == "eval" else series_of(run)
     modes = modes_of(series)
     found = [
         Section(name="length", title="Length", blocks=_length(series, modes)),
@@ -174,8 +177,7 @@ def _labels() -> list[str]:
 
 def _signal(series: Series) -> list[Block]:
     blocks: list[Block] = []
-    if drawn := series.lines(SIGNAL):
-        seen = [line for line in drawn if any(line.values)]
+    if seen := [line for line in series.lines(SIGNAL) if any(line.values)]:
         text = "Of all sampled tokens: " + all_told(seen)
         title = "What became of the sampled tokens"
         blocks.append(stacked("signal", title, text, seen, y="share of the tokens"))
@@ -198,22 +200,19 @@ def _distance(series: Series) -> list[Block]:
     """KL divergences, and importance ratios where updates are not on the policy that sampled."""
     kl = {f"eval/{task}/kl_base": "from the model at the beginning" for task in measured_tasks(series)[:1]}
     kl |= {"train/kl_ref": "from the reference", "rollout/kl_teacher": "from the teacher"}
-    pictures = [
-        ("kl", "Distance of the policy", "KL divergence ", kl, "nats a token", {}),
-        ("ratio", "Importance ratios of the trained tokens", "Ratio: ", RATIOS, "ratio", {"log": True}),
-        (
-            "clip",
-            "Tokens whose ratio was bounded, and what the ratios leave of the sample",
-            "Share: ",
-            CLIPS,
-            "share",
-            {"share": True},
-        ),
-    ]
     blocks: list[Block] = []
-    for name, title, begin, labels, y, scale in pictures:
-        if drawn := series.lines(labels):
-            blocks.append(lines(name, title, begin + all_told(drawn), drawn, y=y, **scale))
+    if drawn := series.lines(kl):
+        text = "KL divergence " + all_told(drawn)
+        blocks.append(lines("kl", "Distance of the policy", text, drawn, y="nats a token"))
+    if drawn := series.lines(RATIOS):
+        text = "Ratio: " + all_told(drawn)
+        blocks.append(lines("ratio", "Importance ratios of the trained tokens", text, drawn, y="ratio", log=True))
+    if drawn := series.lines(CLIPS):
+        title, text = (
+            "Tokens whose ratio was bounded, and what the ratios leave of the sample",
+            "Share: " + all_told(drawn),
+        )
+        blocks.append(lines("clip", title, text, drawn, y="share", share=True))
     return blocks + _staleness(series)
 
 
