@@ -20,6 +20,9 @@ from rlvr.statistics import t95, t_interval, wilson
 BETWEEN = (0.01, 0.99)
 """Steps count for a fit while p lies between: nearer to the ends a step's rollouts hold too few of a mode, or of the rest."""
 
+HIGHEST = 7.0
+"""Log-odds up to which a line is drawn: 1,100 to 1."""
+
 FEWEST = 4
 """Steps that a fit needs: two for a line, and two for what it misses."""
 
@@ -156,12 +159,20 @@ def _counts(run: Run, modes: Modes) -> Column:
 
 
 def _growth(run: Run, modes: Modes, mode: str, counts: Column, worth: dict[str, Column]) -> Growth:
+    """The fit, each step weighted by n p (1 − p) with p from a line that weights all rollouts alike.
+
+    With each step's own p, one that is far up by chance would weigh more than one that is as far down, and lift the line.
+    """
     shares, steps = modes.shares[mode], modes.series.steps
     low, high = BETWEEN
     places = [place for place, p in enumerate(shares) if p is not None and low < p < high and counts[place]]
-    y = [_logit(shares[place] or 0) for place in places]
-    weights = [(counts[place] or 0) * (p := shares[place] or 0) * (1 - p) for place in places]
-    fit = fitted([steps[place] for place in places], y, weights)
+    x, y = [steps[place] for place in places], [_logit(shares[place] or 0) for place in places]
+    sizes = [counts[place] or 0.0 for place in places]
+    even = fitted(x, y, sizes)
+    weights = (
+        [] if even is None else [n * _variance(even.base + even.slope * at) for n, at in zip(sizes, x, strict=True)]
+    )
+    fit = None if even is None else fitted(x, y, weights)
     if fit is None:
         return Growth(mode=mode, steps=[], fit=None, law=Law(sentence=""))
     facts = _Facts(modes=modes, mode=mode, places=places, y=y, weights=weights, counts=counts, fit=fit, worth=worth)
@@ -170,6 +181,11 @@ def _growth(run: Run, modes: Modes, mode: str, counts: Column, worth: dict[str, 
 
 def _logit(p: float) -> float:
     return math.log(p / (1 - p))
+
+
+def _variance(odds: float) -> float:
+    """p (1 − p) of log-odds: over it and the count stands the variance of a step's log-odds (the delta method)."""
+    return 1 / (2 + math.exp(-odds) + math.exp(odds)) if abs(odds) < 50 else 0.0
 
 
 # ------------------------------------------------------------------------------------------------ laws
@@ -240,7 +256,7 @@ def imitation(facts: _Facts) -> Law:
     low, high = _ratio_interval(a_mode, own_count, a_rest, rest_count)
     return Law(
         sentence=_imitation_told(facts, a_mode, a_rest, slope, low, high),
-        path=[facts.fit.base + facts.fit.slope * facts.steps[0] + slope * (at - facts.steps[0]) for at in facts.steps],
+        path=[facts.y[0] + slope * (at - facts.steps[0]) for at in facts.steps],
         slope=slope,
         low=low,
         high=high,
@@ -264,8 +280,9 @@ def _imitation_told(
 ) -> str:
     ends = "" if low is None or high is None else f" (95 % {number(low)} to {number(high)})"
     text = (
-        f"Predicted, before anything is fitted: a step that keeps what is right and imitates it completely multiplies the odds by a / a of the "
-        f"rest ({SOURCE}); with {number(a_mode)} rewarded in {facts.mode} and {number(a_rest)} in the rest over those steps, that is a slope of "
+        f"Predicted, before anything is fitted: a step that keeps what is right and imitates it completely multiplies the odds by how "
+        f"often {facts.mode} is right over how often the rest is ({SOURCE}: odds' = odds · a_mode / a_rest). Over those steps mean rewards were "
+        f"{number(a_mode)} and {number(a_rest)}, which is a slope of "
         f"ln({number(a_mode)} / {number(a_rest)}) = {number(slope)} a step{ends}{', ' + _pace(slope) if slope else ''}."
     )
     if low is not None and high is not None and low <= 0 <= high:
@@ -273,8 +290,8 @@ def _imitation_told(
     if low is not None and high is not None and facts.fit.low <= high and facts.fit.high >= low:
         return f"{text} The fitted slope agrees with it."
     return (
-        f"{text} The fitted slope is {100 * facts.fit.slope / slope:.0f} % of it: a step of gradients imitates what it keeps in part, and not "
-        "exactly in proportion."
+        f"{text} The fitted slope is {100 * facts.fit.slope / slope:.0f} % of it: a step of gradients is no complete imitation, and "
+        "how far it goes depends on the learning rate."
     )
 
 
@@ -352,14 +369,19 @@ def _measured(modes: Modes, mode: str, counts: Column) -> Line:
 def _picture(each: Growth, measured: Line, place: int) -> list[Block]:
     """A chart of one mode, and what was fitted and predicted in words."""
     assert each.fit is not None
-    straight = [each.fit.base + each.fit.slope * at for at in each.steps]
+    straight = _within([each.fit.base + each.fit.slope * at for at in each.steps])
     drawn = [measured, Line(name="fitted line", x=each.steps, values=straight, computed=True)]
     if each.law.path:
         label = "predicted" if each.law.rate is None else "predicted shape, fitted size"
-        drawn.append(Line(name=label, x=each.steps, values=each.law.path, computed=True))
+        drawn.append(Line(name=label, x=each.steps, values=_within(each.law.path), computed=True))
     text = _fit_told(each.mode, each.fit)
     chart = lines(f"growth-{place}", f"Log-odds of {each.mode}, with 95 % intervals", text, drawn, y="ln(p / (1 − p))")
     return [chart, Prose(text=each.law.sentence)]
+
+
+def _within(path: Sequence[float]) -> list[float | None]:
+    """Log-odds without those that no step's rollouts could show."""
+    return [value if abs(value) <= HIGHEST else None for value in path]
 
 
 def _fit_told(mode: str, fit: Fit) -> str:
@@ -405,7 +427,7 @@ def _table(known: Sequence[Growth], without: Sequence[str]) -> Table:
             ]
         )
     caption = (
-        "Fits of ln(p / (1 − p)) by step, each step weighted by its binomial variance and taken as independent. Slopes are per step, "
+        "Fits of ln(p / (1 − p)) by step, each step weighted by n p (1 − p), one over its binomial variance, and taken as independent. Slopes are per step, "
         "with 95 % intervals; a time below 0 is the one in which odds halve."
     )
     if without:

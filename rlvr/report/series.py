@@ -236,16 +236,16 @@ def _way(line: Line, name: str, unit: str) -> _Way:
     if not known:
         return _Way(f"{name} was never measured", "", 1)
     first, last = known[0][0], known[-1][0]
-    if len(known) == 1:
-        return _Way(f"{name} was {number(known[0][1])}{unit}", f" at step {first:.0f}", 1)
     ends = max(1, min(ENDS, len(known) // 10))
-    begin, end = (sum(value for _, value in part) / ends for part in (known[:ends], known[-ends:]))
-    span = f" over {last:.0f} steps" if first == 1 else f" from step {first:.0f} to step {last:.0f}"
     low, high = _ends(line.low, ends), _ends(line.high, ends)
-    overlap = low is not None and high is not None and low[0] <= high[1] and low[1] <= high[0]
     marks = ["", ""]
     if low is not None and high is not None and ends == 1:
         marks = [f" [{number(a)}, {number(b)}]" for a, b in zip(low, high, strict=True)]
+    if len(known) == 1:
+        return _Way(f"{name} was {number(known[0][1])}{marks[0]}{unit}", f" at step {first:.0f}", 1)
+    overlap = low is not None and high is not None and low[0] <= high[1] and low[1] <= high[0]
+    begin, end = (sum(value for _, value in part) / ends for part in (known[:ends], known[-ends:]))
+    span = f" over {last:.0f} steps" if first == 1 else f" from step {first:.0f} to step {last:.0f}"
     if number(begin) == number(end):
         return _Way(f"{name} began and ended at {number(begin)}{marks[1]}{unit}", span, ends)
     way = "went" if overlap else "rose" if end > begin else "fell"
