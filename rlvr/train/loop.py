@@ -69,15 +69,12 @@ class Limit:
 class Fit:
     """What to train, on what, and what to say.
 
-        companion: a module that the loss trains beside the model, by the same optimizer; its gradient is clipped by itself.
-        evaluate: metrics of the model after a step, none where no evaluation is due.
-        describe: further metrics that follow from a step's row.
-        limits: metrics that must not exceed a value; above it the run stops before the update.
-    <<<<<<< HEAD
-        track: other programs that get the rows.
-    =======
-        fresh: one of the newest answers, to be shown.
-    >>>>>>> wt-live
+    companion: a module that the loss trains beside the model, by the same optimizer; its gradient is clipped by itself.
+    evaluate: metrics of the model after a step, none where no evaluation is due.
+    describe: further metrics that follow from a step's row.
+    limits: metrics that must not exceed a value; above it the run stops before the update.
+    track: other programs that get the rows.
+    fresh: one of the newest answers, to be shown.
     """
 
     label: str
