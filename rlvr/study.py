@@ -41,6 +41,8 @@ tokens about four times (to sample it, forward, and backward twice over), so the
 FORKS = 4
 """Its most uncertain tokens, of which the positions before and after are among them."""
 
+STUDIED: Fields = {"line": int}
+
 Step = dict[int, Rollout]
 """Rollouts by line of their step's file, from 0."""
 
@@ -91,6 +93,7 @@ class Study:
         RlvrError if there are none, if they are damaged, or if the two models do not write with their tokens.
         """
         file, extent = self.run.rollouts(step), self.extent
+        before = {row["line"]: row for row in read_lines(self.run.study(step), STUDIED, whole=True)}
         sampled = read_rollouts(file, "study", lambda row: not row.get("greedy"))
         wanted = {n: each for n, each in sampled.items() if extent.problem in (None, each.problem.index)}
         if not wanted:
@@ -108,7 +111,10 @@ class Study:
                 own = sum(rollout.length for rollout in sampled.values())
                 samples = affordable(chosen, extent.samples, BOUND * own)
             credit = self._credit(step, chosen, samples, {line: row["entropies"] for line, row in rows.items()})
-        _write(self.run, step, {line: {**row, "credit": credit.get(line)} for line, row in rows.items()})
+        rows = {line: {**row, "credit": credit.get(line)} for line, row in rows.items()}
+        with Writing(self.run.study(step)):
+            self.run.study(step).parent.mkdir(exist_ok=True)
+            write_jsonl(self.run.study(step), [row for _, row in sorted({**before, **rows}.items())])
 
     def _check(self, rollout: Rollout, where: str) -> None:
         """RlvrError unless both models can read a rollout."""
@@ -306,18 +312,6 @@ def spelling(codec: Codec) -> Callable[[int, int], str]:
 
     special = set(tokenizer.all_special_ids)
     return spelt
-
-
-STUDIED: Fields = {"line": int, "policy": str, "logprobs": list}
-
-
-def _write(run: RunDirectory, step: int, rows: Mapping[int, dict[str, Any]]) -> None:
-    """Write what was found of a step's rollouts; what was found of others before stays."""
-    file = run.study(step)
-    before = {row["line"]: row for row in read_lines(file, STUDIED, whole=True)}
-    with Writing(file):
-        file.parent.mkdir(exist_ok=True)
-        write_jsonl(file, [row for _, row in sorted({**before, **rows}.items())])
 
 
 def _rounded(values: Sequence[float]) -> list[float]:

@@ -50,7 +50,8 @@ def distributions(model: PreTrainedModel, batch: Batch, temperature: float, *, r
     states = hidden_before(model.base_model, batch.layout) if plain else _own_logits(model, batch.layout)
     head: Any = model.get_output_embeddings()
     for some in torch.split(states, rows):
-        logits = _logits(some, head.weight, head.bias, temperature) if plain else some.float() / temperature
+        wide = torch.promote_types(some.dtype, torch.float32)
+        logits = _logits(some, head.weight, head.bias, temperature) if plain else some.to(wide) / temperature
         yield logits.log_softmax(dim=-1)
 
 
