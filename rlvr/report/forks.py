@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -18,8 +17,8 @@ from rlvr.statistics import wilson
 
 FILES = 12
 """Steps that are read, evenly over the run."""
-ROLLOUTS = 2000
-"""Of each of them, from the beginning."""
+ROLLOUTS, TOKENS = 2000, 200_000
+"""Of each of them, from the beginning: whole rollouts, until there are so many of either."""
 FORKS = 0.2
 """The share of a step's tokens, the most uncertain, that count as forks (as ``entropy/forks`` has it)."""
 SHOWN = 12
@@ -29,8 +28,8 @@ DRAWN = 6
 FEWEST = 10
 """A context that stands in fewer places is left out."""
 
-WORTH = 0.01
-"""The share of the early uncertainty that must stand at a fork."""
+LOOKED_AT = 100
+"""Contexts, those first at which most of the early uncertainty stood."""
 IDS = 2**20
 """Token ids are below; three of them are one number of 64 bits."""
 
@@ -41,12 +40,13 @@ what is asked differs from problem to problem, how a prompt ends does not."""
 
 @dataclass(frozen=True, kw_only=True)
 class _Tokens:
-    """The T tokens of some completions, each with the two before it and its entropy. first, second, ids: (T,) int64."""
+    """The T tokens of some completions. contexts: (T,) int64, the pair before each as one number. ids: (T,) int64. entropies: (T,)
+    float64. forks: (T,) bool, which are of the most uncertain of their step."""
 
-    first: np.ndarray
-    second: np.ndarray
+    contexts: np.ndarray
     ids: np.ndarray
     entropies: np.ndarray
+    forks: np.ndarray
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,23 +87,25 @@ class Fork:
     studied: int = 0
 
 
-@dataclass
+@dataclass(frozen=True, kw_only=True)
 class _Places:
-    """What happened after one context, in one part of the run."""
+    """What happened after one context, in one part of the run. entropy: of all its places together."""
 
-    count: int = 0
-    entropy: float = 0.0
-    chosen: Counter[int] = field(default_factory=Counter)
+    count: int
+    entropy: float
+    chosen: dict[int, int]
 
     def mean(self) -> float | None:
         return self.entropy / self.count if self.count else None
 
+    def of(self, token: int) -> float:
+        return self.chosen.get(token, 0) / self.count if self.count else 0.0
+
     def share(self, token: int, exact: float | None) -> Share:
         if not self.count:
             return Share(value=None, exact=exact)
-        value = self.chosen[token] / self.count
-        low, high = wilson(value, self.count)
-        return Share(value=value, low=low, high=high, exact=exact)
+        low, high = wilson(self.of(token), self.count)
+        return Share(value=self.of(token), low=low, high=high, exact=exact)
 
 
 def forks(run: Run) -> Section | None:
@@ -119,7 +121,7 @@ def forks(run: Run) -> Section | None:
     if not found:
         why = (
             "There is no list of forks: the rollouts that were read do not say how uncertain the policy was at each token "
-            "(versions before this one did not write it), or too few were saved."
+            "(versions before this one did not write it), or no context came back often enough."
         )
         return Section(name="forks", title=title, blocks=[Prose(text=why, kind="gap")])
     steps = _spread(run.rollout_steps())
@@ -127,7 +129,7 @@ def forks(run: Run) -> Section | None:
     intro = (
         f"A fork is a context at which the policy was among its most uncertain {FORKS:.0%} of tokens. A context is the two tokens before a place; "
         "for the first token of a completion, the last of the prompt. Forks are ordered by how much of the uncertainty of the first steps stood "
-        f"there (places times mean entropy), and hold at least {WORTH:.0%} of it. Early is steps {_listed(steps[:third])}, "
+        f"there (places times mean entropy); their mean is above that of all tokens then. Early is steps {_listed(steps[:third])}, "
         f"late is {_listed(steps[-third:])}; shares are of all places of the context, with 95 % Wilson intervals that take places as independent. "
         "Exact probabilities are means over the tokens that rlvr study looked into, under the model before and after."
     )
@@ -142,32 +144,63 @@ def top_forks(run: Run, count: int = SHOWN) -> list[Fork]:
     """
     steps = _spread(run.rollout_steps())
     third = _third(len(steps))
-    parts: dict[str, dict[Pair, _Places]] = {"early": {}, "middle": {}, "late": {}}
-    uncertain: set[Pair] = set()
     ends: set[int] = set()
-    for number, step in enumerate(steps):
-        part = "early" if number < third else "late" if number >= len(steps) - third else "middle"
-        records = run.rollouts(step)[:ROLLOUTS]
-        rows = [(record, tokens) for record in records if (tokens := _tokens(record)) is not None]
-        ends |= {int(tokens.ids[-1]) for record, tokens in rows if record.get("stop_reason") == "stop"}
-        if rows:
-            uncertain |= _add([tokens for _, tokens in rows], parts[part])
-    early, late = parts["early"], parts["late"]
-    counted = {pair: sum(places[pair].count for places in parts.values() if pair in places) for pair in uncertain}
-    least = WORTH * sum(places.entropy for places in early.values())
-    ranked = sorted(
-        (
-            pair
-            for pair, places in counted.items()
-            if places >= FEWEST and pair in early and early[pair].entropy >= least
-        ),
-        key=lambda pair: (-early[pair].entropy, pair),
-    )[:count]
-    pieces, exact = pieces_of(run), _exact(run, set(ranked))
-    return [
-        _fork(pair, counted[pair], (early[pair], late.get(pair, _Places())), exact.get(pair, []), pieces, ends)
-        for pair in ranked
-    ]
+    read = [_of_step(run, step, ends) for step in steps]
+    early, middle, late = (_joined(part) for part in (read[:third], read[third:-third], read[-third:]))
+    contexts, which = np.unique(early.contexts, return_inverse=True)
+    sums = np.bincount(which, weights=early.entropies, minlength=len(contexts))
+    above = sums / np.bincount(which, minlength=len(contexts)) >= sums.sum() / max(1, len(which))
+    order = np.lexsort((contexts, -sums))
+    worth = contexts[order[above[order]]][:LOOKED_AT].tolist()
+    pieces, exact = pieces_of(run), _exact(run, set(worth))
+    found: list[Fork] = []
+    for context in worth:
+        rows = [part.contexts == context for part in (early, middle, late)]
+        if sum(int(row.sum()) for row in rows) < FEWEST or not any(
+            part.forks[row].any() for part, row in zip((early, middle, late), rows, strict=True)
+        ):
+            continue
+        if len(found) == count:
+            break
+        places = [_places(part, row) for part, row in zip((early, middle, late), rows, strict=True)]
+        found.append(_fork(_pair(context), places, exact.get(context, []), pieces, ends))
+    return found
+
+
+def _of_step(run: Run, step: int, ends: set[int]) -> _Tokens:
+    """The tokens of a step's first rollouts. ends: is told the tokens that ended them."""
+    rows: list[_Tokens] = []
+    tokens = 0
+    for record in run.rollouts(step)[:ROLLOUTS]:
+        row = _tokens(record)
+        if row is None:
+            continue
+        if record.get("stop_reason") == "stop":
+            ends.add(int(row.ids[-1]))
+        rows.append(row)
+        tokens += len(row.ids)
+        if tokens >= TOKENS:
+            break
+    found = _joined(rows)
+    if not rows:
+        return found
+    above = (found.entropies >= np.quantile(found.entropies, 1 - FORKS)) & (found.entropies > 0)
+    return replace(found, forks=above)
+
+
+def _joined(parts: list[_Tokens]) -> _Tokens:
+    kinds = {"contexts": np.int64, "ids": np.int64, "entropies": np.float64, "forks": np.bool_}
+    arrays = {
+        name: np.concatenate([np.empty(0, dtype=kind), *(getattr(part, name) for part in parts)])
+        for name, kind in kinds.items()
+    }
+    return _Tokens(**arrays)
+
+
+def _places(tokens: _Tokens, rows: np.ndarray) -> _Places:
+    ids, counts = np.unique(tokens.ids[rows], return_counts=True)
+    chosen = dict(zip(ids.tolist(), counts.tolist(), strict=True))
+    return _Places(count=int(rows.sum()), entropy=float(tokens.entropies[rows].sum()), chosen=chosen)
 
 
 def _spread(steps: list[int]) -> list[int]:
@@ -198,32 +231,17 @@ def _tokens(row: dict[str, Any]) -> _Tokens | None:
     before = np.concatenate([[-1], prompt[-1:], ids])
     if not len(ids) == len(entropies) == len(before) - 2 > 0 or before[1:].min() < 0 or before.max() >= IDS:
         return None
-    return _Tokens(first=before[:-2][: len(ids)], second=before[1:-1][: len(ids)], ids=ids, entropies=entropies)
-
-
-def _add(rows: list[_Tokens], places: dict[Pair, _Places]) -> set[Pair]:
-    """Count the places of a step's rollouts; the contexts that were forks there."""
-    first, second, ids, entropies = (
-        np.concatenate([getattr(row, name) for row in rows]) for name in ("first", "second", "ids", "entropies")
-    )
-    keys, which = np.unique(((first + 1) * IDS + second) * IDS + ids, return_inverse=True)
-    counts, sums = np.bincount(which), np.bincount(which, weights=entropies)
-    for key, count, entropy in zip(keys.tolist(), counts.tolist(), sums.tolist(), strict=True):
-        found = places.setdefault(_pair(key // IDS), _Places())
-        found.count += count
-        found.entropy += entropy
-        found.chosen[key % IDS] += count
-    above = (entropies >= np.quantile(entropies, 1 - FORKS)) & (entropies > 0)
-    return {_pair(key) for key in np.unique((keys // IDS)[which[above]]).tolist()}
+    contexts = (before[:-2] + 1) * IDS + before[1:-1]
+    return _Tokens(contexts=contexts, ids=ids, entropies=entropies, forks=np.zeros(len(ids), dtype=np.bool_))
 
 
 def _pair(key: int) -> Pair:
     return key // IDS - 1, key % IDS
 
 
-def _exact(run: Run, wanted: set[Pair]) -> dict[Pair, list[dict[int, tuple[float, float]]]]:
+def _exact(run: Run, wanted: set[int]) -> dict[int, list[dict[int, tuple[float, float]]]]:
     """For contexts, at each studied token the probabilities of its alternatives before and after, by id."""
-    found: dict[Pair, list[dict[int, tuple[float, float]]]] = {}
+    found: dict[int, list[dict[int, tuple[float, float]]]] = {}
     for step in run.rollout_steps():
         studies = studied(run, step)
         rows = run.rollouts(step) if studies else []
@@ -231,10 +249,9 @@ def _exact(run: Run, wanted: set[Pair]) -> dict[Pair, list[dict[int, tuple[float
             tokens = _tokens(rows[line]) if 0 <= line < len(rows) else None
             if tokens is None:
                 continue
-            contexts = zip(tokens.first.tolist(), tokens.second.tolist(), strict=True)
-            for pair, named in zip(contexts, study["alternatives"], strict=False):
-                if pair in wanted:
-                    found.setdefault(pair, []).append(dict(_probabilities(named)))
+            for context, named in zip(tokens.contexts.tolist(), study["alternatives"], strict=False):
+                if context in wanted:
+                    found.setdefault(context, []).append(dict(_probabilities(named)))
     return found
 
 
@@ -248,16 +265,12 @@ def _probabilities(named: Any) -> Iterator[tuple[int, tuple[float, float]]]:
 
 
 def _fork(
-    pair: Pair,
-    count: int,
-    parts: tuple[_Places, _Places],
-    exact: list[dict[int, tuple[float, float]]],
-    pieces: Pieces,
-    ends: set[int],
+    pair: Pair, places: list[_Places], exact: list[dict[int, tuple[float, float]]], pieces: Pieces, ends: set[int]
 ) -> Fork:
-    early, late = parts
-    moved = {token: abs(_value(late, token) - _value(early, token)) for token in [*early.chosen, *late.chosen]}
-    by_change = sorted(moved, key=lambda token: (-moved[token], -early.chosen[token], token))[:CHOICES]
+    """A fork, of its places early, between and late."""
+    early, _, late = places
+    moved = {token: abs(late.of(token) - early.of(token)) for token in {**early.chosen, **late.chosen}}
+    by_change = sorted(moved, key=lambda token: (-moved[token], -early.of(token), token))[:CHOICES]
     context = [token for token in pair if token >= 0]
     choices = []
     for token in by_change:
@@ -268,7 +281,7 @@ def _fork(
         choices.append(Choice(text=name, early=early.share(token, before), late=late.share(token, after)))
     return Fork(
         context="".join(pieces(context)) or "‹start›",
-        count=count,
+        count=sum(each.count for each in places),
         early=early.count,
         late=late.count,
         entropy_early=early.mean(),
@@ -276,10 +289,6 @@ def _fork(
         choices=choices,
         studied=len(exact),
     )
-
-
-def _value(places: _Places, token: int) -> float:
-    return places.chosen[token] / places.count if places.count else 0.0
 
 
 def _mean(values: list[float]) -> float | None:
