@@ -96,9 +96,10 @@ class Study:
         before = {row["line"]: row for row in read_lines(self.run.study(step), STUDIED, whole=True)}
         sampled = read_rollouts(file, "study", lambda row: not row.get("greedy"))
         wanted = {n: each for n, each in sampled.items() if extent.problem in (None, each.problem.index)}
+        if not sampled:
+            raise RlvrError(str(file), "holds no rollout that was sampled")
         if not wanted:
-            what = "of that problem" if sampled else "that was sampled"
-            raise RlvrError(str(file), f"holds no rollout {what}", got=extent.problem)
+            raise RlvrError(str(file), "holds no rollout of that problem", got=extent.problem)
         chosen = choose(wanted, extent.rollouts)
         for line, rollout in chosen.items():
             self._check(rollout, f"{file}:{line + 1}")
@@ -110,7 +111,9 @@ class Study:
             if extent.bounded:
                 own = sum(rollout.length for rollout in sampled.values())
                 samples = affordable(chosen, extent.samples, BOUND * own)
-            credit = self._credit(step, chosen, samples, {line: row["entropies"] for line, row in rows.items()})
+            nearest = self._nearest(step)
+            name = "entropies" if nearest is self.policy else "against_entropies"
+            credit = self._credit(nearest, step, chosen, samples, {line: row[name] for line, row in rows.items()})
         rows = {line: {**row, "credit": credit.get(line)} for line, row in rows.items()}
         with Writing(self.run.study(step)):
             self.run.study(step).parent.mkdir(exist_ok=True)
@@ -162,10 +165,18 @@ class Study:
         }
 
     def _credit(
-        self, step: int, chosen: Step, samples: Mapping[int, int], entropies: Mapping[int, Sequence[float]]
+        self,
+        policy: Policy,
+        step: int,
+        chosen: Step,
+        samples: Mapping[int, int],
+        entropies: Mapping[int, Sequence[float]],
     ) -> dict[int, dict[str, Any]]:
-        """The chance of ending right from positions of rollouts, by line. At its end a rollout has its own verdict."""
-        config, policy = self.config, self._nearest(step)
+        """The chance of ending right if a policy goes on from positions of rollouts, by line. At its end a rollout has its own verdict.
+
+        samples, entropies: of each rollout, from each position and of each token.
+        """
+        config = self.config
         if config.task is None or not any(samples.values()):
             return {}
         collector = make_collector(

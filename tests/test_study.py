@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import shutil
+import signal
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
@@ -196,6 +198,39 @@ def test_a_run_that_cannot_study_itself_is_finished_all_the_same(world: World, f
     assert (run / "checkpoints" / "latest").exists()
 
 
+def interrupted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the next study be asked to stop while it reads its first rollout."""
+    original = study.compare
+
+    def compare(*given: Any, **named: Any) -> teacher_forcing.Compared:
+        monkeypatch.setattr(study, "compare", original)
+        os.kill(os.getpid(), signal.SIGINT)
+        return original(*given, **named)
+
+    monkeypatch.setattr(study, "compare", compare)
+
+
+def test_a_study_that_is_asked_to_stop_leaves_what_was_there(
+    world: World, rl: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = Path(shutil.copytree(rl, tmp_path / "rl"))
+    interrupted(monkeypatch)
+    assert call("study", run, "--rollouts", 5).code == 130
+    assert of_step(run, 1) == of_step(rl, 1)
+    interrupted(monkeypatch)
+    settings = ["study={rollouts: 1}", "train.max_steps=1", "eval=null"]
+    options = [part for setting in settings for part in ("--set", setting)]
+    new = tmp_path / "new"
+    answer = call("rl", world.configs["rl"], "--run", new, *options)
+    assert answer.code == 130
+    assert (
+        f"training is finished and saved, but its rollouts are not all studied; rlvr study {new} does that"
+        in answer.err
+    )
+    assert "is finished" in call("rl", world.configs["rl"], "--run", new, *options).err
+    assert call("study", new, "--samples", 0).code == 0
+
+
 def damaged(run: Path, **fields: object) -> None:
     """Put other fields into the first rollouts of the first step."""
     file = run / "rollouts" / "step_000001.jsonl"
@@ -209,6 +244,7 @@ WRONG: dict[str, tuple[Callable[[Path], object], list[str], str]] = {
     "no checkpoint": (lambda run: shutil.rmtree(run / "checkpoints"), [], "has no checkpoint yet"),
     "model": (lambda run: None, ["--against", "nowhere/to/be"], "--against: model: no such file or directory"),
     "link": (lambda run: (run / "study").symlink_to(run / "rollouts"), [], "holds a link (study)"),
+    "empty": (lambda run: (run / "rollouts/step_000001.jsonl").write_text(""), [], "holds no rollout that was sampled"),
     "no rollout": (lambda run: damaged(run, token_ids=None), [], "step_000001.jsonl:1: is no rollout"),
     "task": (lambda run: damaged(run, question=["a"]), [], "step_000001.jsonl:1: is no rollout"),
     "text": (lambda run: damaged(run, completion="else"), [], "was written with another tokenizer"),

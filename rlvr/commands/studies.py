@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rlvr.ending import say
 from rlvr.errors import RlvrError
 
 if TYPE_CHECKING:
@@ -62,6 +63,8 @@ def _policy(path: Path, config: RlConfig | EvalConfig, device: torch.device) -> 
     newest = newest_whole(path / "checkpoints")
     if newest is None:
         raise RlvrError(str(path), "has no checkpoint yet", remedy="let that run reach one")
+    for damaged in newest.passed:
+        say(f"warning: {damaged}; {newest.folder.name} is studied instead")
     model, codec = load_model(str(newest.folder), config.prompt, device)
     return Policy(name=f"checkpoints/{newest.folder.name}", steps=step_of(newest.folder), model=model, codec=codec)
 
