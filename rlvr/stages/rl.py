@@ -12,6 +12,7 @@ from rlvr.runtime.run_dir import RunDirectory
 from rlvr.stages.identity import same_policy
 from rlvr.stages.policies import Policies, make_other_models
 from rlvr.stages.rollouts import Rollouts
+from rlvr.study import study_ends
 from rlvr.train.gradient import gradient_workers
 from rlvr.train.loop import Fit, fit
 from rlvr.train.losses import policy_loss, with_effective_samples
@@ -57,3 +58,5 @@ def run(config: RlConfig, run: RunDirectory) -> None:
                 fresh=lambda right: source.examples[right],
             )
         )
+        if config.study.rollouts:
+            study_ends(config, run, scorer, model, codec)

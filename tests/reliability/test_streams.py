@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -20,7 +21,7 @@ from test_secrets import hide_packages
 
 from rlvr.cli import app
 
-COMMANDS = ["pretrain", "sft", "rl", "eval", "check", "audit", "inspect", "data"]
+COMMANDS = ["pretrain", "sft", "rl", "eval", "check", "audit", "inspect", "study", "data"]
 FEW = ["--set", "eval.problems=3"]
 """So few problems are warned of."""
 
@@ -29,6 +30,8 @@ def rightly(world: World, command: str, folder: Path) -> list[object]:
     """A call of each command that succeeds."""
     if command in ("pretrain", "sft", "rl", "eval"):
         return [command, world.configs[command], "--run", folder / "run", *FEW]
+    if command == "study":
+        return [command, shutil.copytree(world.runs["rl"], folder / "run"), "--rollouts", 1, "--samples", 1]
     return [command, world.runs["rl"] if command == "inspect" else world.configs["rl"]]
 
 
