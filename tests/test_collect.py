@@ -180,10 +180,14 @@ def test_a_rollout_as_a_line_of_json():
         "oracle": 1.0,
         "rewards": {"exact": 1.0, "format": 0.0},
         "advantage": None,
+        "advantages": None,
+        "trained": False,
         "stop_reason": "stop",
         "prompt_ids": rollout.completion.prompt_ids,
         "token_ids": rollout.completion.token_ids,
         "logprobs": [-0.5, -0.5],
+        "entropies": None,
+        "ref_logprobs": None,
     }
 
 
