@@ -7,7 +7,9 @@ import pytest
 from rich.console import Console, RenderableType
 
 from rlvr.report.runs import Run
-from rlvr.report.terminal import HEIGHT, WIDTH, chart, comparison, growth, rollouts_view
+from rlvr.report.choosing import Choice, open_step
+from rlvr.report.rollouts_text import rollouts_view
+from rlvr.report.terminal import HEIGHT, WIDTH, chart, comparison, growth
 from rlvr.runtime.progress import printable
 
 
