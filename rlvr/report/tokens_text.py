@@ -136,6 +136,10 @@ def offered(attempt: Attempt) -> list[str]:
     return [name for name in QUANTITIES if values_of(attempt, name) is not None]
 
 
+def _nearest(steps: Sequence[str], share: float) -> str:
+    return steps[int(share * (len(steps) - 1) + 0.5)]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Scale:
     """From a value to its block and its colour. top: the end of the scale."""
@@ -151,13 +155,13 @@ class Scale:
     def block(self, value: float | None) -> str:
         """A block the higher, the redder the value is. A signed quantity has seven, the fourth of them for neither."""
         blocks = BLOCKS[:-1] if self.quantity.signed else BLOCKS
-        return UNKNOWN if value is None else blocks[round(self.place(value) * (len(blocks) - 1))]
+        return UNKNOWN if value is None else _nearest(blocks, self.place(value))
 
     def style(self, value: float | None) -> str:
         """The colours of a token's letters and of what is behind them."""
         if value is None:
             return ""
-        colour = COLOURS[round(self.place(value) * (len(COLOURS) - 1))]
+        colour = _nearest(COLOURS, self.place(value))
         return f"{'#ffffff' if colour in DARK else '#000000'} on {colour}"
 
     def legend(self) -> Text:
@@ -288,7 +292,7 @@ def painted(view: TokenView, line: Sequence[Part], cursor: int | None = None) ->
             blocks.append(MASKED + block[1:] if view.masked[part.token] else block)
         if view.credit is not None:
             chance = view.credit[part.token]
-            chances.append((UNKNOWN if chance is None else BLOCKS[round(chance * 7)]) * part.width, "green")
+            chances.append((UNKNOWN if chance is None else _nearest(BLOCKS, chance)) * part.width, "green")
     return [letters] + [blocks] * (view.scale is not None) + [chances] * (view.credit is not None)
 
 

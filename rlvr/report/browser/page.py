@@ -14,7 +14,6 @@ from textual.screen import Screen
 from textual.widget import Widget
 from textual.widgets import DataTable, Static
 
-
 NARROW = "\u00a0"
 """A space that no line ends at: a key and what it does stay together."""
 
