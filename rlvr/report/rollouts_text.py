@@ -11,7 +11,7 @@ from rich.text import Text
 
 from rlvr.errors import RlvrError
 from rlvr.report.attempts import attempt_of, pieces_of, studied
-from rlvr.report.choosing import Choice, Group, Record, Step, chosen, groups_of, open_step, same_problem
+from rlvr.report.choosing import Choice, Group, Record, Step, chosen, filters_for, groups_of, open_step, same_problem
 from rlvr.report.runs import Run
 from rlvr.report.tokens_text import QUANTITIES, TokenView, laid_out, notes, offered, painted, scale_of, token_view
 from rlvr.runtime.progress import printable
@@ -74,9 +74,19 @@ def _heading(step: Step, lines: Sequence[int], choice: Choice) -> Text:
     return Text(printable(f"{step.run.path}, step {step.number}: {count} rollouts{of}"))
 
 
+def _lines(step: Step, choice: Choice) -> list[int]:
+    if choice.only is not None and choice.only not in filters_for(step.records):
+        raise RlvrError(
+            f"--only {choice.only}",
+            f"needs the entropies of tokens, which the rollouts of {step.run.path}, step {step.number} do not have",
+            remedy="an older version wrote them; choose another filter",
+        )
+    return chosen(step.records, choice)
+
+
 def rollouts_view(step: Step, choice: Choice, count: int) -> RenderableType:
     """The chosen rollouts of at most ``count`` problems of a step, below their questions."""
-    lines = chosen(step.records, choice)
+    lines = _lines(step, choice)
     blocks: list[RenderableType] = [_heading(step, lines, choice)]
     for group in groups_of(step.records, lines)[:count]:
         blocks += [_question(group), *(attempt_text(step.records[line]) for line in group.lines)]
@@ -85,7 +95,7 @@ def rollouts_view(step: Step, choice: Choice, count: int) -> RenderableType:
 
 def tokens_view(step: Step, choice: Choice, count: int, name: str, width: int) -> RenderableType:
     """The same rollouts token by token, coloured by a quantity. RlvrError if none of them has it."""
-    lines = chosen(step.records, choice)
+    lines = _lines(step, choice)
     groups = groups_of(step.records, lines)[:count]
     studies, pieces = studied(step.run, step.number), pieces_of(step.run)
     attempts = {
@@ -117,7 +127,7 @@ def _tokens(view: TokenView, width: int) -> RenderableType:
 
 def sides_view(step: Step, other: Step, choice: Choice, count: int) -> list[RenderableType]:
     """Problems of a step beside themselves at another step: two columns."""
-    lines = chosen(step.records, choice)
+    lines = _lines(step, choice)
     pairs = [(group, same_problem(other, group)) for group in groups_of(step.records, lines)]
     both = [(group, there) for group, there in pairs if there is not None]
     blocks: list[RenderableType] = [

@@ -181,7 +181,9 @@ def test_only_what_was_recorded_is_offered(run: Path, refused: Callable[..., str
         "inspect", run, "--step", 1, "--tokens", "entropy"
     )
     assert "▂▂" in inspect(run, "--step", 1, "--tokens", "probability")
-    assert "none of them most uncertain first" in inspect(run, "--step", 1, "--only", "uncertain")
+    assert "--only uncertain: needs the entropies of tokens" in refused(
+        "inspect", run, "--step", 1, "--only", "uncertain"
+    )
 
 
 def test_words_that_are_none_are_refused(run: Path, refused: Callable[..., str]) -> None:
@@ -305,6 +307,8 @@ def test_keys_choose_and_turn_to_other_steps(run: Path) -> None:
         assert column(pilot, 0) == ["0", "1"]
         await pilot.press("f", "f")
         assert column(pilot, 0) == ["2", "1", "0"]  # longest first
+        await pilot.press("slash", *"nowhere", "enter", "enter", "c")
+        assert "x shows all" in text_of(pilot, "about")
         await pilot.press("x", "m", "m")
         assert "mode direct" in text_of(pilot, "place")
         await pilot.press("x", "slash", *"NOYES", "enter")

@@ -123,6 +123,8 @@ class Chosen(Listed):
         head = f"{self.step.run.path}  step {self.step.number}{number}: {len(self.step.records)} rollouts{words}"
         self.place(*(one_line(line, 400) for line in (head, said) if line))
         self.draw_rows(cursor)
+        if not self.query_one(DataTable).row_count:
+            self.about(Text("nothing here passes what was asked for; x shows all"))
 
     def draw_rows(self, cursor: int) -> None:
         """Fill the table."""
@@ -265,8 +267,6 @@ class Rollouts(Chosen):
             )
         columns = ["verdict", "reward", "advantage", "mode", "tokens", *(["entropy"] if known else []), "completion"]
         self.fill(columns, rows, cursor)
-        if not rows:
-            self.about(Text(f"no rollout of problem {self.index} is among those shown"))
 
     def show_row(self, row: int) -> None:
         """The question and what was said."""

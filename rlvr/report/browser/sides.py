@@ -15,7 +15,7 @@ from rlvr.errors import RlvrError
 from rlvr.report.browser.desk import Desk
 from rlvr.report.browser.page import Page
 from rlvr.report.choosing import Group, Place, Step, groups_of, likeliest, lines_of, places, same_problem
-from rlvr.report.rollouts_text import one_line, question_text, side_text, side_title
+from rlvr.report.rollouts_text import one_line, side_text, side_title
 
 MOST_READ = 12
 """Files that are looked into for the problem before it is left to the reader to choose a step."""
@@ -86,7 +86,8 @@ class Sides(Page):
         self.query_one(f"#{side}", Static).update(text)
 
     def _say(self, text: str) -> None:
-        self.place(one_line(text, 400), question_text(self.group, 200))
+        question = f"[{self.group.index}] {self.group.question}   gold answer: {self.group.answer}"
+        self.place(one_line(text, 400), Text(one_line(question), "bold"))
 
     def action_turn(self, by: int) -> None:
         """Another step beside this one."""
