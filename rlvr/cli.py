@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from rlvr.commands import audits, reading, stages
+from rlvr.commands import audits, reading, stages, studies
 from rlvr.ending import guard
 
 app = typer.Typer(
@@ -165,6 +165,29 @@ def inspect(
             plain=plain,
         )
     )
+
+
+@app.command()
+def study(
+    run: Annotated[Path, typer.Argument(metavar="RUN_DIR", help="A run of rl or eval.")],
+    step: Annotated[
+        int | None, typer.Option("--step", help="Step whose rollouts to study [default: the first and the last saved].")
+    ] = None,
+    rollouts: Annotated[int, typer.Option("--rollouts", min=1, help="Rollouts of each step.")] = 6,
+    samples: Annotated[
+        int,
+        typer.Option("--samples", min=0, help="Completions that go on from each position of each; 0 leaves that out."),
+    ] = 16,
+    against: Annotated[
+        str | None,
+        typer.Option("--against", metavar="MODEL", help="The earlier model [default: what the run began from]."),
+    ] = None,
+    problem: Annotated[
+        int | None, typer.Option("--problem", help="Only rollouts of the problem of this index.")
+    ] = None,
+) -> None:
+    """Look into saved rollouts: each token under the policy and an earlier model, and where the answer was decided."""
+    guard(lambda: studies.study(run, step, (rollouts, samples, problem), against))
 
 
 @app.command()

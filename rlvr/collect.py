@@ -37,6 +37,15 @@ class Written:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Prefix:
+    """The first ``cut`` tokens of a rollout, to be gone on from once per seed."""
+
+    rollout: Rollout
+    cut: int
+    seeds: list[int]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Collector:
     """All that turns problems into scored rollouts.
 
@@ -99,6 +108,29 @@ class Collector:
         self.engine.generate(requests, sampling, finished)
         return written
 
+    def go_on(self, prefixes: Sequence[Prefix]) -> list[list[Written]]:
+        """For each prefix the completions that go on from it, the prefix included, being scored.
+
+        The whole of a completion has at most as many tokens as any other.
+        """
+        requests = [
+            Request(
+                prompt_ids=each.rollout.completion.prompt_ids + each.rollout.completion.token_ids[: each.cut],
+                seeds=each.seeds,
+                begun=each.cut,
+            )
+            for each in prefixes
+        ]
+        written: list[list[Written]] = [[] for _ in prefixes]
+
+        def finished(index: int, branches: Sequence[Completion]) -> None:
+            rollout, cut = prefixes[index].rollout, prefixes[index].cut
+            joined = [_joined(rollout.completion, cut, branch) for branch in branches]
+            written[index] = [self.submit(rollout.problem, completion) for completion in joined]
+
+        self.engine.generate(requests, self.sampling, finished)
+        return written
+
     def submit(self, problem: Problem, completion: Completion) -> Written:
         """Begin to score a completion of a problem."""
         text = self.codec.text(completion.token_ids)
@@ -130,6 +162,16 @@ class Collector:
             oracle=oracle,
             correct=correct,
         )
+
+
+def _joined(start: Completion, cut: int, branch: Completion) -> Completion:
+    """The first tokens of a completion with what a branch wrote after them."""
+    return Completion(
+        prompt_ids=start.prompt_ids,
+        token_ids=start.token_ids[:cut] + branch.token_ids,
+        logprobs=start.logprobs[:cut] + branch.logprobs,
+        stop_reason=branch.stop_reason,
+    )
 
 
 def _wait(verdicts: Future[Verdicts]) -> Verdicts:

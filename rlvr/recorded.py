@@ -11,6 +11,20 @@ from rlvr.errors import RlvrError
 from rlvr.types import Completion, Group, Problem, Rollout, StopReason
 
 KEY = "algo.offline"
+KINDS: dict[str, type] = {
+    "task": str,
+    "index": int,
+    "question": str,
+    "answer": str,
+    "prompt": str,
+    "completion": str,
+    "mode": str,
+    "prompt_ids": list,
+    "token_ids": list,
+    "logprobs": list,
+    "rewards": dict,
+}
+"""Of a rollout's fields."""
 
 
 def recorded_files(folder: str) -> list[Path]:
@@ -37,36 +51,54 @@ class Recorded:
     def groups(self, step: int) -> list[Group]:
         """The groups of step ``step`` (from 1). RlvrError names a line that is no rollout, or one of another tokenizer."""
         file = self._files[(step - 1) % len(self._files)]
-        rollouts = []
-        for number, line in enumerate(read_bytes(file).splitlines(), start=1):
-            try:
-                rollouts.append(_rollout(json.loads(str(line, "utf-8"))))
-            except (ValueError, KeyError, TypeError, RecursionError) as error:
-                what = f"is no rollout: {type(error).__name__} {error}"
-                raise RlvrError(f"{KEY}: {file}:{number}", what) from None
+        rollouts = list(read_rollouts(file, KEY).values())
         if not rollouts:
             raise RlvrError(f"{KEY}: {file}", "is empty")
-        first = rollouts[0]
-        if self._text(first.completion.token_ids) != first.text:
-            raise RlvrError(
-                f"{KEY}: {file}:1",
-                "was written with another tokenizer",
-                got=self._text(first.completion.token_ids),
-                allowed=repr(first.text[:80]),
-                remedy="use the model that the rollouts are from, or one of its family",
-            )
+        check_text(rollouts[0], self._text, f"{KEY}: {file}:1")
         return [list(group) for _, group in groupby(rollouts, key=lambda rollout: rollout.problem.index)]
 
 
+def read_rollouts(
+    file: Path, key: str, wanted: Callable[[dict[str, Any]], bool] = lambda _row: True
+) -> dict[int, Rollout]:
+    """The rollouts of a file whose rows are wanted, by line from 0. RlvrError, beginning with key, names a line that is none."""
+    rollouts = {}
+    for number, line in enumerate(read_bytes(file).splitlines()):
+        try:
+            row = json.loads(str(line, "utf-8"))
+            if wanted(row):
+                rollouts[number] = _rollout(row)
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            what = f"is no rollout: {type(error).__name__} {error}"
+            raise RlvrError(f"{key}: {file}:{number + 1}", what) from None
+    return rollouts
+
+
+def check_text(rollout: Rollout, text: Callable[[list[int]], str], where: str) -> None:
+    """RlvrError unless a tokenizer, which reads ids as ``text`` does, is that of a rollout."""
+    found = text(rollout.completion.token_ids)
+    if found != rollout.text:
+        raise RlvrError(
+            where,
+            "was written with another tokenizer",
+            got=found,
+            allowed=repr(rollout.text[:80]),
+            remedy="use the model that the rollouts are from, or one of its family",
+        )
+
+
 def _rollout(row: dict[str, Any]) -> Rollout:
-    """One line of a rollouts file. Advantages are not read: they are estimated again."""
+    """One line of a rollouts file; older ones lack metadata, reasons and oracle. Advantages are not read: they are estimated again."""
+    for name, kind in KINDS.items():
+        if not isinstance(row[name], kind):
+            raise TypeError(f"{name} is {type(row[name]).__name__}")
     problem = Problem(
         task=row["task"],
         split=row["split"],
         index=row["index"],
         question=row["question"],
         answer=row["answer"],
-        metadata=row["metadata"],
+        metadata=row.get("metadata") or {},
     )
     completion = Completion(
         prompt_ids=row["prompt_ids"],
@@ -83,8 +115,8 @@ def _rollout(row: dict[str, Any]) -> Rollout:
         text=row["completion"],
         mode=row["mode"],
         rewards=row["rewards"],
-        reasons=row["reasons"],
+        reasons=row.get("reasons") or {},
         reward=float(row["reward"]),
-        oracle=float(row["oracle"]),
+        oracle=float(row.get("oracle", row["reward"])),
         correct=bool(row["correct"]),
     )

@@ -67,8 +67,8 @@ class Request:
 
     prompt_ids: token ids of the prompt.
     seeds: one 64-bit integer per wanted completion; it alone decides that completion's randomness.
-    begun: how many of the prompt's last tokens are the beginning of the completion already, where one is continued:
-        a stop string may begin in them.
+    begun: how many of the prompt's last tokens are the beginning of the completion already, where one is continued: they count
+        among the tokens that it may and must have, and a stop string may begin in them.
     """
 
     prompt_ids: list[int]

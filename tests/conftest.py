@@ -125,7 +125,7 @@ def make_configs(folder: Path) -> dict[str, Path]:
         },
         "rl": {
             "model": str(folder / "sft"), "task": TASK, "train": TRAIN, "eval": EVAL,
-            "rollout": {**SAMPLING, "group_size": 4, "problems_per_step": 8},
+            "rollout": {**SAMPLING, "group_size": 4, "problems_per_step": 8}, "study": {"rollouts": 0},
         },
         "eval": {
             "model": str(folder / "rl"), "task": TASK, "rollout": SAMPLING, "eval": {"problems": 16, "samples": 4},

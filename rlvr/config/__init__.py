@@ -57,6 +57,7 @@ from rlvr.config.training import (
     LearningRates,
     RolloutConfig,
     SamplingConfig,
+    StudyConfig,
     TrainConfig,
 )
 
@@ -107,6 +108,7 @@ __all__ = [
     "SourceConfig",
     "StageConfig",
     "Strict",
+    "StudyConfig",
     "TaskConfig",
     "TextAnswerConfig",
     "TokenizerConfig",

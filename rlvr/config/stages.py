@@ -19,6 +19,7 @@ from rlvr.config.training import (
     FinalEvalSection,
     RolloutConfig,
     SamplingConfig,
+    StudyConfig,
     TrainConfig,
 )
 
@@ -89,6 +90,7 @@ class RlConfig(StageConfig):
     algo: AlgoConfig = Field(default_factory=lambda: AlgoConfig.model_validate({}))
     train: TrainConfig
     eval: EvalSection | None = None
+    study: StudyConfig = StudyConfig()
 
     @model_validator(mode="after")
     def _check_selection(self) -> Self:

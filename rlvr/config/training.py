@@ -118,6 +118,22 @@ class EvalSection(Strict):
     """Sampled completions a problem, beside the greedy one."""
 
 
+class StudyConfig(Strict):
+    """What is looked into at the end of RL: some rollouts of the first and of the last saved step, token by token (``rlvr study``)."""
+
+    rollouts: NonNegativeInt = 4
+    """So many of each of the two steps; 0 for none."""
+    samples: NonNegativeInt = 8
+    """So many completions at most go on from each position of such a rollout, to see where its answer was decided. They are fewer where
+    the whole would take longer than about one training step; 0 leaves that out."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.rollouts == 0:
+            self.refuse_set(("samples",), "with rollouts 0")
+        return self
+
+
 class FinalEvalSection(Strict):
     """What ``rlvr eval`` measures."""
 

@@ -1,6 +1,7 @@
 """The log-probability of each token: the one place that shifts logits against tokens."""
 
 import threading
+from collections.abc import Iterator
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -37,6 +38,21 @@ def token_logprobs(
         entropy = -(distribution.exp() * distribution).sum(dim=-1)
         logprobs = distribution.gather(-1, targets[:, None]).squeeze(-1)
     return logprobs, entropy if entropy_gradient else entropy.detach()
+
+
+def distributions(model: PreTrainedModel, batch: Batch, temperature: float, *, rows: int) -> Iterator[torch.Tensor]:
+    """Log-probabilities of all tokens at the N trained places, some places after the other: each (n, V), n at most ``rows``.
+
+    temperature: logits are divided by it, in float32 or better. If the head does no more than multiply, only the hidden states
+    of all N places are held at once.
+    """
+    plain = _has_plain_head(model)
+    states = hidden_before(model.base_model, batch.layout) if plain else _own_logits(model, batch.layout)
+    head: Any = model.get_output_embeddings()
+    for some in torch.split(states, rows):
+        wide = torch.promote_types(some.dtype, torch.float32)
+        logits = _logits(some, head.weight, head.bias, temperature) if plain else some.to(wide) / temperature
+        yield logits.log_softmax(dim=-1)
 
 
 def _own_logits(model: PreTrainedModel, layout: Layout) -> torch.Tensor:

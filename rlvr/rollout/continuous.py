@@ -109,7 +109,7 @@ class ContinuousBatch:
         for seat, row in zip(seats, rows, strict=True):
             self._seated[seat] = row
             request = self._requests[row.request]
-            self._sampler.reseed(seat, request.seeds[row.number])
+            self._sampler.reseed(seat, request.seeds[row.number], request.begun)
             self._written.begin(seat, request)
         first = len(self._seats)
         lengths = [len(self._requests[row.request].prompt_ids) for row in rows]
@@ -159,7 +159,7 @@ class ContinuousBatch:
 
     def _retire(self, finished: Finished) -> None:
         """Take out the rows that are done, and move the last rows into the slots that they leave."""
-        over = self._written.stopped[self._seats] | (self._counts == self._sampling.max_new_tokens)
+        over = self._written.over(self._seats)
         if not bool(over.any()):
             return
         seats = self._seats[over].tolist()

@@ -24,10 +24,11 @@ class ForwardDecoder:
         device = self._model.device
         counts = torch.tensor([len(request.seeds) for request in requests], device=device)
         seeds = [seed for request in requests for seed in request.seeds]
-        sampler = Sampler(seeds, sampling, self._stop_ids, device)
+        sampler = Sampler([None] * len(seeds), sampling, self._stop_ids, device)
         owners = [request for request in requests for _ in request.seeds]
         written = Written(len(seeds), sampling, self._stop_ids, device)
-        for row, request in enumerate(owners):
+        for row, (seed, request) in enumerate(zip(seeds, owners, strict=True)):
+            sampler.reseed(row, seed, request.begun)
             written.begin(row, request)
 
         ids, mask = pad_left([request.prompt_ids for request in requests], self._pad_id, device)
@@ -43,9 +44,10 @@ class ForwardDecoder:
             signals.check()
             drawn = sampler.draw(logits, rows, position)
             tokens, going = drawn.tokens, ~finished
-            finished[going] = written.append(rows[going], position, drawn.of(going))
+            written.append(rows[going], position, drawn.of(going))
+            finished = written.over(rows)
             unfinished = int((~finished).sum())
-            if unfinished == 0 or position + 1 == sampling.max_new_tokens:
+            if unfinished == 0:
                 break
             if mask is not None:
                 mask = torch.cat([mask, mask.new_ones(len(rows), 1)], dim=1)

@@ -13,7 +13,7 @@ from transformers import (
 
 from rlvr.rollout.cache import rows_that_fit
 from rlvr.rollout.engine import Finished
-from rlvr.rollout.sampling import Sampler, Written, decode_in_parts, pad_left
+from rlvr.rollout.sampling import Sampler, Written, decode_in_parts, longest_row, pad_left
 from rlvr.runtime import signals
 from rlvr.types import Completion, Request, Sampling
 
@@ -37,7 +37,7 @@ class HfEngine:
     @torch.inference_mode()
     def generate(self, requests: Sequence[Request], sampling: Sampling, finished: Finished) -> None:
         """See Engine.generate."""
-        longest = max((len(request.prompt_ids) for request in requests), default=0) + sampling.max_new_tokens
+        longest = longest_row(requests, sampling)
         rows = rows_that_fit(self._model, longest, batch_size=self._batch_size, cache_gib=self._cache_gib)
         decode_in_parts(requests, rows, lambda part: self._decode(part, sampling), finished)
 
@@ -51,7 +51,7 @@ class HfEngine:
         neutral = GenerationConfig(
             do_sample=False,
             num_beams=1,
-            max_new_tokens=sampling.max_new_tokens,
+            max_new_tokens=sampling.max_new_tokens - min(request.begun for request in owners),
             eos_token_id=self._stop_ids,
             pad_token_id=self._pad_id,
             bos_token_id=self._model.config.bos_token_id,
@@ -83,12 +83,13 @@ class _Draw(LogitsProcessor):
         device: torch.device,
     ) -> None:
         """seeds, owners: of each row its seed and the request that it completes. prompt_length: with padding."""
-        self._sampler = Sampler(seeds, sampling, stop_ids, device)
+        self._sampler = Sampler([None] * len(seeds), sampling, stop_ids, device)
         self._rows = torch.arange(len(seeds), device=device)
         self._finished = torch.zeros(len(seeds), dtype=torch.bool, device=device)
         self._prompt_length = prompt_length
         self.written = Written(len(seeds), sampling, stop_ids, device)
-        for row, request in enumerate(owners):
+        for row, (seed, request) in enumerate(zip(seeds, owners, strict=True)):
+            self._sampler.reseed(row, seed, request.begun)
             self.written.begin(row, request)
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
@@ -97,7 +98,8 @@ class _Draw(LogitsProcessor):
         position = input_ids.shape[1] - self._prompt_length
         drawn = self._sampler.draw(scores, self._rows, position)
         going = ~self._finished
-        self._finished[going] = self.written.append(self._rows[going], position, drawn.of(going))
+        self.written.append(self._rows[going], position, drawn.of(going))
+        self._finished = self.written.over(self._rows)
         return torch.full_like(scores, -torch.inf).scatter(-1, drawn.tokens[:, None], 0.0)
 
     def ended(self, _input_ids: torch.Tensor, _scores: torch.Tensor, **_: object) -> torch.Tensor:

@@ -11,7 +11,7 @@ from rlvr.rollout.continuous import ContinuousBatch, Job
 from rlvr.rollout.engine import Finished
 from rlvr.rollout.forward import ForwardDecoder
 from rlvr.rollout.llama import LlamaDecoder, obstacle
-from rlvr.rollout.sampling import Sampler, Written, decode_in_parts
+from rlvr.rollout.sampling import Sampler, Written, decode_in_parts, longest_row
 from rlvr.runtime.device import openmp_sleeps
 from rlvr.runtime.progress import say
 from rlvr.runtime.threads import CACHED_BYTES, deal, most_workers, side_by_side
@@ -42,7 +42,7 @@ class NativeEngine:
         if not requests:
             return
         model = self._model
-        longest = max(len(request.prompt_ids) for request in requests) + sampling.max_new_tokens
+        longest = longest_row(requests, sampling)
         rows = rows_that_fit(model, longest, batch_size=self._batch_size, cache_gib=self._cache_gib)
         seeds = sum(len(request.seeds) for request in requests)
         reason = obstacle(model, longest)

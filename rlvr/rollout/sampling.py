@@ -44,14 +44,16 @@ class Sampler:
     ) -> None:
         """seeds: of each row; None for one that will be given its seed later."""
         self._uniform = torch.zeros((len(seeds), sampling.max_new_tokens), dtype=torch.float64, device=device)
+        self._begun = torch.zeros(len(seeds), dtype=torch.int64, device=device)
         self._stop = torch.tensor(list(stop_ids), dtype=torch.int64, device=device)
         self._sampling = sampling
         for row, seed in enumerate(seeds):
             if seed is not None:
                 self.reseed(row, seed)
 
-    def reseed(self, row: int, seed: int) -> None:
-        """From now on a row draws with the numbers of a seed."""
+    def reseed(self, row: int, seed: int, begun: int = 0) -> None:
+        """From now on a row draws with the numbers of a seed, for a completion of which so many tokens were there before."""
+        self._begun[row] = begun
         if self._sampling.temperature > 0:
             numbers = np.random.Generator(np.random.Philox(key=seed)).random(self._sampling.max_new_tokens)
             self._uniform[row] = torch.from_numpy(numbers)  # float64 in [0, 1)
@@ -81,7 +83,7 @@ class Sampler:
         plain = sampling.temperature > 0 and sampling.top_k is None and sampling.top_p is None
         if plain and sampling.min_new_tokens == 0:
             return inverse(shares, self._uniform[rows, position])
-        early = torch.as_tensor(position, device=logprobs.device)[..., None] < sampling.min_new_tokens  # (1,) or (B, 1)
+        early = (position + self._begun[rows])[:, None] < sampling.min_new_tokens  # (B, 1)
         if plain:
             of_stops = shares[:, self._stop]  # a copy
             shares[:, self._stop] = of_stops.masked_fill(early, 0.0)
@@ -152,17 +154,18 @@ class Written:
         self.entropies = torch.zeros(shape, dtype=torch.float32, device=device)
         self.lengths = torch.zeros(rows, dtype=torch.int64, device=device)
         self.stopped = torch.zeros(rows, dtype=torch.bool, device=device)
+        self._begun = torch.zeros(rows, dtype=torch.int64, device=device)
         self._stop = torch.tensor(list(stop_ids), dtype=torch.int64, device=device)
         self._sampling = sampling
         self._ids: list[list[int]] = [[] for _ in range(rows)]  # kept only where `sampling.ends` is to be told of them
 
     def begin(self, row: int, request: Request) -> None:
         """From now on a row writes a completion of a request."""
-        self.stopped[row] = False
+        self.stopped[row], self._begun[row] = False, request.begun
         self._ids[row] = request.prompt_ids[len(request.prompt_ids) - request.begun :]
 
-    def append(self, rows: torch.Tensor, position: int | torch.Tensor, drawn: Drawn) -> torch.Tensor:
-        """Note one more token of some rows (B,), and say which of them it has ended: (B,) bool.
+    def append(self, rows: torch.Tensor, position: int | torch.Tensor, drawn: Drawn) -> None:
+        """Note one more token of some rows (B,), and which of them it has ended.
 
         position: how many each has written, one number for all or (B,).
         """
@@ -171,9 +174,13 @@ class Written:
         self.lengths[rows] = position + 1
         ended = torch.isin(drawn.tokens, self._stop)
         if self._sampling.ends is not None:
-            ended |= self._told(rows, drawn.tokens, self._sampling.ends) & (position >= self._sampling.min_new_tokens)
+            late = position + self._begun[rows] >= self._sampling.min_new_tokens
+            ended |= self._told(rows, drawn.tokens, self._sampling.ends) & late
         self.stopped[rows] = ended
-        return ended
+
+    def over(self, rows: torch.Tensor) -> torch.Tensor:
+        """Which of some rows (B,) have ended or may write no more: (B,) bool."""
+        return self.stopped[rows] | (self.lengths[rows] + self._begun[rows] >= self._sampling.max_new_tokens)
 
     def _told(self, rows: torch.Tensor, tokens: torch.Tensor, ends: Callable[[list[int]], bool]) -> torch.Tensor:
         """Which of some rows (B,) are ended by their last tokens (B,) in the eyes of ``ends``: (B,) bool."""
@@ -243,3 +250,8 @@ def decode_in_parts(
         completions = iter(decode([requests[index] for index in part]))
         for index in part:
             finished(index, [next(completions) for _ in requests[index].seeds])
+
+
+def longest_row(requests: Sequence[Request], sampling: Sampling) -> int:
+    """Tokens of the longest row that completing the requests may make, prompt and completion together; 0 without requests."""
+    return max((len(each.prompt_ids) - each.begun + sampling.max_new_tokens for each in requests), default=0)

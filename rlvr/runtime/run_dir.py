@@ -64,6 +64,10 @@ class RunDirectory:
         """Where the rollouts of a step are written."""
         return self.path / "rollouts" / f"step_{step:06d}.jsonl"
 
+    def study(self, step: int) -> Path:
+        """Where what models make of a step's rollouts is written."""
+        return self.path / "study" / f"step_{step:06d}.jsonl"
+
 
 def open_run(path: Path, config: StageConfig, inputs: dict[str, str], *, fresh: bool) -> RunDirectory:
     """Make the run directory, or open the one that the same configuration began.
@@ -89,8 +93,8 @@ def open_run(path: Path, config: StageConfig, inputs: dict[str, str], *, fresh: 
                 folder.mkdir(exist_ok=True)
                 tempfile.TemporaryFile(dir=folder).close()  # rather now than when a step is done
             _compare_or_write(path, config, inputs)
-            remove_leftovers(path)
-            remove_leftovers(path / "rollouts")
+            for folder in (path, path / "rollouts", path / "study"):
+                remove_leftovers(folder)
             recover(path / "checkpoints")
             held.pop_all()
     except OSError as error:
@@ -100,9 +104,24 @@ def open_run(path: Path, config: StageConfig, inputs: dict[str, str], *, fresh: 
     return RunDirectory(path=path, lock=lock)
 
 
+def reopen_run(path: Path) -> RunDirectory:
+    """Open a run directory that is there, to add to what it holds; what the run itself wrote is left alone.
+
+    Raises RlvrError if the path cannot be written, holds a link, or is in use by another process.
+    """
+    _refuse_links(path)
+    try:
+        lock = _take_lock(path)
+    except OSError as error:
+        raise RlvrError(str(path), f"cannot be written: {error.strerror}") from None
+    remove_leftovers(path / "study")
+    return RunDirectory(path=path, lock=lock)
+
+
 def _refuse_links(path: Path) -> None:
     """RlvrError if what a run writes would land elsewhere."""
-    for entry in (*path.iterdir(), *path.glob("checkpoints/*"), *path.glob("checkpoints/.*"), *path.glob("rollouts/*")):
+    inside = ("*", "checkpoints/*", "checkpoints/.*", "rollouts/*", "study/*")
+    for entry in (entry for pattern in inside for entry in path.glob(pattern)):
         if entry.is_symlink():
             raise RlvrError(
                 str(path),

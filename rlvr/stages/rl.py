@@ -12,6 +12,7 @@ from rlvr.runtime.run_dir import RunDirectory
 from rlvr.stages.identity import same_policy
 from rlvr.stages.policies import Policies, make_other_models
 from rlvr.stages.rollouts import Rollouts
+from rlvr.study import study_ends
 from rlvr.train.gradient import gradient_workers
 from rlvr.train.loop import Fit, fit
 from rlvr.train.losses import policy_loss, with_effective_samples
@@ -55,3 +56,5 @@ def run(config: RlConfig, run: RunDirectory) -> None:
                 limits=(same_policy(config, run, model, codec.pad_id, lambda: source.newest),),
             )
         )
+        if config.study.rollouts:
+            study_ends(config, run, scorer, model, codec)

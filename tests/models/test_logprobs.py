@@ -19,7 +19,7 @@ from transformers import (
 from rlvr.config import ModelConfig, TokenizerConfig
 from rlvr.data.batching import collate
 from rlvr.models import logprobs as module
-from rlvr.models.logprobs import token_logprobs
+from rlvr.models.logprobs import distributions, token_logprobs
 from rlvr.models.scratch import build_model
 from rlvr.models.tokenizer import build_tokenizer
 from rlvr.types import Sample
@@ -194,6 +194,20 @@ def test_the_gradient_by_chunks_is_that_of_finite_differences(at_once, monkeypat
         assert torch.autograd.gradcheck(
             lambda hidden, weight, bias=bias: module._ByChunks.apply(hidden, weight, bias, targets, 0.7), inputs[:2]
         )
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_every_architecture_says_all_it_might_have_written(name):
+    model, samples = fresh(name), rows()[:1]
+    parts = list(distributions(model, collate(samples, 0, CPU), 0.7, rows=2))
+    assert {len(part) for part in parts[:-1]} <= {2}
+    found = torch.cat(parts)
+    targets = torch.tensor(
+        [t for t, trained in zip(samples[0].token_ids, samples[0].loss_mask, strict=True) if trained]
+    )
+    logprobs, entropy = row_by_row(model, samples, 0.7)
+    torch.testing.assert_close(found.gather(-1, targets[:, None])[:, 0], logprobs.to(found), atol=1e-6, rtol=0)
+    torch.testing.assert_close(-(found.exp() * found).sum(-1), entropy.to(found), atol=1e-5, rtol=0)
 
 
 def test_no_more_logits_are_held_than_fit_at_once(monkeypatch):

@@ -215,9 +215,21 @@ def test_nothing_ends_a_row_before_min_new_tokens(kind):
 
 def test_a_completion_that_is_continued_ends_by_what_it_began_with_too(kind):
     """The same prompt's last three tokens are the completion's in one request and the prompt's in the other."""
-    sampling = Sampling(max_new_tokens=1, ends=lambda ids: len(ids) == 4)
+    sampling = Sampling(max_new_tokens=5, min_new_tokens=4, ends=lambda ids: len(ids) == 5)
     requests = [Request(prompt_ids=[1, 6, 8, 9], seeds=[3], begun=begun) for begun in (3, 0)]
-    assert [c.stop_reason for c in flat(generate(kind, requests, sampling))] == [StopReason.STOP, StopReason.LENGTH]
+    completions = flat(generate(kind, requests, sampling))
+    assert [len(completion.token_ids) for completion in completions] == [2, 5]
+    assert {completion.stop_reason for completion in completions} == {StopReason.STOP}
+
+
+def test_a_completion_that_is_continued_counts_what_it_began_with(kind):
+    """Of 6 tokens, 4 are there already: 2 more, the same as are first written without them, together with others."""
+    sampling = Sampling(max_new_tokens=6, min_new_tokens=6)
+    requests = [Request(prompt_ids=[1, 6, 8, 9, 7], seeds=[3, 4], begun=begun) for begun in (4, 0, 1)]
+    continued, whole, other = generate(kind, requests, sampling)
+    assert [len(completion.token_ids) for completion in (*continued, *whole, *other)] == [2, 2, 6, 6, 5, 5]
+    assert [each.token_ids for each in continued] == [each.token_ids[:2] for each in whole]
+    assert {each.stop_reason for each in (*continued, *whole)} == {StopReason.LENGTH}
 
 
 def test_the_greedy_token_is_the_same_however_few_are_left(kind):

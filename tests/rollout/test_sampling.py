@@ -146,7 +146,7 @@ def test_logits_that_are_not_numbers_give_some_token(sampling):
 def test_stop_tokens_end_their_rows():
     written = Written(3, Sampling(max_new_tokens=4), [2, 0], CPU)
     drawn = Drawn(tokens=torch.tensor([0, 1, 2]), logprobs=torch.zeros(3), entropies=torch.zeros(3))
-    assert written.append(torch.arange(3), 0, drawn).tolist() == [True, False, True]
+    written.append(torch.arange(3), 0, drawn)
     assert written.stopped.tolist() == [True, False, True]
 
 
@@ -158,11 +158,24 @@ def test_what_ends_a_row_is_told_its_tokens_with_those_it_begins_with():
     written.begin(1, Request(prompt_ids=[1, 5, 6], seeds=[0]))
     zeros = torch.zeros(2)
     rows = torch.arange(2)
-    assert written.append(rows, 0, Drawn(torch.tensor([7, 8]), zeros, zeros)).tolist() == [False, True]
-    assert written.append(rows[:1], 1, Drawn(torch.tensor([8]), zeros[:1], zeros[:1])).tolist() == [True]
+    written.append(rows, 0, Drawn(torch.tensor([7, 8]), zeros, zeros))
+    assert written.over(rows).tolist() == [False, True]
+    written.append(rows[:1], 1, Drawn(torch.tensor([8]), zeros[:1], zeros[:1]))
+    assert written.over(rows).tolist() == [True, True]
     assert told == [[5, 6, 7], [8], [5, 6, 7, 8]]
     reasons = [completion.stop_reason for completion in written.completions([0, 1], [[1], [1]])]
     assert reasons == [StopReason.STOP, StopReason.STOP]
+
+
+def test_what_a_row_begins_with_counts_among_the_tokens_it_may_write():
+    written = Written(2, Sampling(max_new_tokens=4), [], CPU)
+    written.begin(0, Request(prompt_ids=[1, 5, 6], seeds=[0], begun=2))
+    rows, zeros = torch.arange(2), torch.zeros(2)
+    over = []
+    for position in range(4):
+        written.append(rows, position, Drawn(torch.tensor([7, 7]), zeros, zeros))
+        over.append(written.over(rows).tolist())
+    assert over == [[False, False], [True, False], [True, False], [True, True]]
 
 
 def test_prompts_are_padded_on_the_left():

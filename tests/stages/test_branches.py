@@ -24,7 +24,7 @@ class Parrot:
 
     def generate(self, requests, sampling, finished):
         self.requests += requests
-        self.budgets += [sampling.max_new_tokens] * len(requests)
+        self.budgets += [sampling.max_new_tokens - request.begun for request in requests]
         for index, request in enumerate(requests):
             finished(index, [self.complete(request, n) for n, _ in enumerate(request.seeds)])
 
