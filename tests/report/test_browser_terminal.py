@@ -372,6 +372,24 @@ def test_tokens_are_drawn_again_where_the_terminal_becomes_narrower(run: Path) -
     browse(run, script=script)
 
 
+def test_the_top_forks_of_a_run(run: Path) -> None:
+    """After the same question, “ no” gave way to “yes”; by hand: none of 16 places early, 12 of 16 late."""
+    for step, right in ((1, 0), (2, 12)):
+        rows = [rollout(0, [2, 0 if n < right else 1], entropies=[0.0, 0.6], prompt_ids=[5]) for n in range(16)]
+        write(run / "rollouts" / f"step_{step:06d}.jsonl", rows)
+
+    async def script(pilot: Pilot[None]) -> None:
+        await pilot.press("F")
+        await pilot.pause()
+        assert "forks, those first" in text_of(pilot, "place")
+        assert column(pilot, 2)[0] == "0.60 → 0.60"
+        assert "\\x1b[2J" in column(pilot, 0)[0]
+        assert "yes           0.00 [0.00, 0.19] → 0.75 [0.51, 0.90]" in text_of(pilot, "about")
+        assert "\\x1b[2J" in "\n".join(screen(pilot))
+
+    browse(run, script=script)
+
+
 def test_several_runs_are_a_list_and_one_without_rollouts_says_so(run: Path, tmp_path: Path) -> None:
     other = tmp_path / "pretrain"
     write(other / "metrics.jsonl", [{"step": 3, "train/loss": 0.5}])

@@ -14,6 +14,7 @@ from textual.widgets import DataTable, Input
 
 from rlvr.errors import RlvrError
 from rlvr.report.browser.desk import Desk
+from rlvr.report.browser.forks import Forks
 from rlvr.report.browser.page import Listed
 from rlvr.report.browser.sides import Sides
 from rlvr.report.browser.tokens import Tokens
@@ -83,6 +84,7 @@ class Chosen(Listed):
     """A list of a step's rollouts in some form, which keys choose from."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("F", "forks", "top forks"),
         Binding("slash", "search", "search", key_display="/"),
         Binding("m", "mode", "mode"),
         Binding("f", "filter", "filter"),
@@ -197,6 +199,10 @@ class Chosen(Listed):
         group = self.group()
         if group is not None:
             self.app.push_screen(Sides(self.desk, self.step, group.index))
+
+    def action_forks(self) -> None:
+        """The top forks of the run."""
+        self.app.push_screen(Forks(self.step.run))
 
 
 def _after(names: Sequence[str | None], name: str | None) -> str | None:
