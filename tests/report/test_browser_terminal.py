@@ -271,7 +271,7 @@ def column(pilot: Pilot[None], number: int) -> list[str]:
 def test_from_the_problems_of_the_last_step_to_a_token_and_back(run: Path) -> None:
     async def script(pilot: Pilot[None]) -> None:
         assert "step 2 (2 of 2): 5 rollouts" in text_of(pilot, "place")
-        assert (column(pilot, 0), column(pilot, 1)) == (["0", "1", "2"], ["1/2", "1/2", "1/1"])
+        assert [column(pilot, n) for n in range(3)] == [["0", "1", "2"], ["yes", "–", "–"], ["1/2", "1/2", "1/1"]]
         await pilot.press("enter")
         assert column(pilot, 0) == ["✓ right", "✗ wrong"]
         await pilot.press("enter")
@@ -427,7 +427,7 @@ def test_rollouts_of_an_older_version_offer_what_they_have(run: Path) -> None:
         await pilot.press("f", "f", "f", "f", "f")  # there is no fifth filter: nothing is uncertain
         assert "shown" not in text_of(pilot, "place")
         await pilot.press("enter")
-        assert len(pilot.app.screen.query_one(DataTable).columns) == 6
+        assert len(pilot.app.screen.query_one(DataTable).columns) == 6  # neither studied nor entropy
         await pilot.press("enter")
         assert "entropy was not recorded of this rollout; t turns to advantage, probability" in text_of(pilot, "legend")
 

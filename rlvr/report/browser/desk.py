@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from rlvr.errors import RlvrError
 from rlvr.report.attempts import Attempt, Pieces, attempt_of, pieces_of, studied
 from rlvr.report.choosing import Choice, Step, open_step
 from rlvr.report.runs import Run
@@ -25,12 +26,24 @@ class Desk:
         """One step, read anew: a run may still be writing. RlvrError as ``open_step`` says."""
         return open_step(run, step)
 
-    def attempts(self, step: Step, lines: Sequence[int]) -> list[Attempt]:
-        """Rollouts of a step token by token. RlvrError for what is damaged."""
+    def studies(self, step: Step) -> dict[int, dict[str, Any]]:
+        """What a study found of a step's rollouts, by line; kept for the step that was asked for last. RlvrError if it is damaged."""
         where = (step.run.path, step.number)
         if self._studies[0] != where:
             self._studies = (where, studied(step.run, step.number))
+        return self._studies[1]
+
+    def studied_lines(self, step: Step) -> set[int]:
+        """The lines that were studied; none where that cannot be read, which is said where it is needed."""
+        try:
+            return set(self.studies(step))
+        except RlvrError:
+            return set()
+
+    def attempts(self, step: Step, lines: Sequence[int]) -> list[Attempt]:
+        """Rollouts of a step token by token. RlvrError for what is damaged."""
+        studies = self.studies(step)
         if step.run.path not in self._pieces:
             self._pieces[step.run.path] = pieces_of(step.run)
-        pieces, studies = self._pieces[step.run.path], self._studies[1]
+        pieces = self._pieces[step.run.path]
         return [attempt_of(step.number, line, step.records[line], pieces, studies.get(line)) for line in lines]

@@ -46,15 +46,15 @@ class Forks(Listed):
             )
         )
         rows = [
-            [
-                one_line(fork.context, 30),
-                f"{fork.count:,}",
-                f"{_nats(fork.entropy_early)} → {_nats(fork.entropy_late)}",
-                _shifted(fork),
-            ]
+            {
+                "after": one_line(fork.context, 30),
+                "places": f"{fork.count:,}",
+                "entropy, nats": f"{_nats(fork.entropy_early)} → {_nats(fork.entropy_late)}",
+                "what was chosen, early → late": _shifted(fork),
+            }
             for fork in self.found
         ]
-        self.fill(["after", "places", "entropy, nats", "what was chosen, early → late"], rows)
+        self.fill(rows)
 
     def show_row(self, row: int) -> None:
         """Every choice with its shares and their intervals."""

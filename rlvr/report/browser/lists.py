@@ -20,6 +20,7 @@ from rlvr.report.browser.sides import Sides
 from rlvr.report.browser.tokens import Tokens
 from rlvr.report.choosing import (
     Group,
+    Record,
     Step,
     chosen,
     filters_for,
@@ -49,10 +50,15 @@ class Runs(Listed):
         super().on_mount()
         self.place(f"{len(self.desk.runs)} runs" if len(self.desk.runs) > 1 else "1 run")
         rows = [
-            [one_line(str(run.path)), run.stage, _steps(run), one_line(summary(run.rows[-1])) if run.rows else ""]
+            {
+                "run": one_line(str(run.path)),
+                "stage": run.stage,
+                "rollouts of steps": _steps(run),
+                "its last row": one_line(summary(run.rows[-1])) if run.rows else None,
+            }
             for run in self.desk.runs
         ]
-        self.fill(["run", "stage", "rollouts of steps", "its last row"], rows)
+        self.fill(rows)
 
     def show_row(self, row: int) -> None:
         """Its views as text."""
@@ -214,18 +220,20 @@ class Problems(Chosen):
 
     def draw_rows(self, cursor: int) -> None:
         """One row a problem."""
+        studied = self.desk.studied_lines(self.step)
         rows = [
-            [
-                str(group.index),
-                f"{group.right}/{group.count}",
-                f"{group.reward:.2f}",
-                one_line(" ".join(f"{mode} {count}" for mode, count in group.modes.items()), 40),
-                one_line(group.answer, 12),
-                one_line(group.question),
-            ]
+            {
+                "problem": str(group.index),
+                "studied": "yes" if not studied.isdisjoint(group.lines) else None,
+                "right": f"{group.right}/{group.count}",
+                "reward": f"{group.reward:.2f}",
+                "modes": one_line(" ".join(f"{mode} {count}" for mode, count in group.modes.items()), 40),
+                "gold": one_line(group.answer, 12),
+                "question": one_line(group.question),
+            }
             for group in self.groups
         ]
-        self.fill(["problem", "right", "reward", "modes", "gold", "question"], rows, cursor)
+        self.fill(rows, cursor)
 
     def group(self) -> Group | None:
         """The problem under the cursor."""
@@ -254,25 +262,9 @@ class Rollouts(Chosen):
 
     def draw_rows(self, cursor: int) -> None:
         """One row a rollout."""
-        group = self.group()
-        records = [] if group is None else [self.step.records[line] for line in group.lines]
-        known = any(uncertainty(record) is not None for record in records)
-        rows: list[list[str | Text]] = []
-        for record in records:
-            advantage, nats = record["advantage"], uncertainty(record)
-            rows.append(
-                [
-                    verdict_mark(record),
-                    f"{record['reward']:.2f}",
-                    "–" if advantage is None else f"{advantage:+.3f}",
-                    one_line(record["mode"], 12),
-                    str(len(record["token_ids"])),
-                    *([] if not known else ["–" if nats is None else f"{nats:.3f}"]),
-                    one_line(record["completion"]),
-                ]
-            )
-        columns = ["verdict", "reward", "advantage", "mode", "tokens", *(["entropy"] if known else []), "completion"]
-        self.fill(columns, rows, cursor)
+        group, studied = self.group(), self.desk.studied_lines(self.step)
+        rows = [_row(self.step.records[line], line in studied) for line in (group.lines if group else [])]
+        self.fill(rows, cursor)
 
     def show_row(self, row: int) -> None:
         """The question and what was said."""
@@ -297,6 +289,20 @@ class Rollouts(Chosen):
 
     def _any_line(self) -> int:
         return next(line for line, record in enumerate(self.step.records) if record["index"] == self.index)
+
+
+def _row(record: Record, studied: bool) -> dict[str, str | Text | None]:
+    advantage, entropy = record["advantage"], uncertainty(record)
+    return {
+        "verdict": verdict_mark(record),
+        "reward": f"{record['reward']:.2f}",
+        "advantage": None if advantage is None else f"{advantage:+.3f}",
+        "mode": one_line(record["mode"], 12),
+        "tokens": str(len(record["token_ids"])),
+        "studied": "yes" if studied else None,
+        "entropy": None if entropy is None else f"{entropy:.3f}",
+        "completion": one_line(record["completion"]),
+    }
 
 
 def opened_at(desk: Desk) -> list[Listed]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import ClassVar
 
 from rich.console import RenderableType
@@ -75,9 +75,11 @@ class Listed(Page):
         with VerticalScroll(id="below"):
             yield Static(id="about")
 
-    def fill(self, columns: Sequence[str], rows: Sequence[Sequence[str | Text]], cursor: int = 0) -> None:
-        """Put rows into the table, the cursor on one of them."""
-        table, texts = self.query_one(DataTable), [[_text(cell) for cell in row] for row in rows]
+    def fill(self, rows: Sequence[Mapping[str, str | Text | None]], cursor: int = 0) -> None:
+        """Put rows, by column, into the table, the cursor on one of them. A column that no row has a cell of is left out."""
+        table = self.query_one(DataTable)
+        columns = [name for name in (rows[0] if rows else {}) if any(row[name] is not None for row in rows)]
+        texts = [[_text(row[name]) for name in columns] for row in rows]
         table.clear(columns=True)
         for column, name in enumerate(columns):
             table.add_column(Text(name), width=max([len(name), *(row[column].cell_len for row in texts)]))
@@ -117,5 +119,5 @@ class Listed(Page):
         raise NotImplementedError
 
 
-def _text(cell: str | Text) -> Text:
-    return Text(cell, no_wrap=True) if isinstance(cell, str) else cell
+def _text(cell: str | Text | None) -> Text:
+    return cell if isinstance(cell, Text) else Text(cell or "–", no_wrap=True)
