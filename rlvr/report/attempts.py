@@ -12,7 +12,6 @@ from typing import Any
 from tokenizers import Tokenizer
 from tokenizers.decoders import DecodeStream
 
-from rlvr.errors import RlvrError
 from rlvr.report.runs import Run
 from rlvr.runtime.foreign import Foreign
 from rlvr.runtime.written import NUMBER, Fields, read_lines
@@ -27,12 +26,13 @@ NEEDED: Fields = {
     "correct": bool,
     "reward": NUMBER,
     "rewards": dict,
+    "reasons": (dict, NoneType),
     "advantage": (*NUMBER, NoneType),
     "stop_reason": str,
     "token_ids": list,
     "logprobs": list,
 }
-"""What every rollout of a file has; entropies, advantages of single tokens and more came later and may be missing."""
+"""What every rollout of a file has; reasons, entropies, advantages of single tokens and more came later and may be missing."""
 
 STUDIED: Fields = {
     "line": int,
@@ -43,8 +43,6 @@ STUDIED: Fields = {
     "alternatives": list,
 }
 """What every line of a study has."""
-
-LARGEST_ID = 2**32
 
 Pieces = Callable[[list[int]], list[str]]
 """Token ids to the text of each token; together they are the completion."""
@@ -74,7 +72,7 @@ def attempts(run: Run, step: int, pieces: Pieces, lines: Sequence[int] | None = 
     """The rollouts of a step, all or those of some lines. RlvrError as ``Run.rollouts`` says."""
     records, studies = run.rollouts(step, NEEDED), studied(run, step)
     chosen = range(len(records)) if lines is None else lines
-    return [attempt_of(step, line, records[line], pieces, studies.get(line)) for line in chosen]
+    return [_attempt(step, line, records[line], pieces, studies.get(line)) for line in chosen]
 
 
 def studied(run: Run, step: int) -> dict[int, dict[str, Any]]:
@@ -83,16 +81,8 @@ def studied(run: Run, step: int) -> dict[int, dict[str, Any]]:
     return {row["line"]: row for row in rows}
 
 
-def attempt_of(step: int, line: int, record: dict[str, Any], pieces: Pieces, study: dict[str, Any] | None) -> Attempt:
-    """A rollout of a step's file and its study, if there is one. RlvrError if the rollout is not whole."""
-    ids = record["token_ids"]
-    wrong = [name for name, kind in NEEDED.items() if not isinstance(record.get(name), kind)]
-    wrong += [] if all(isinstance(token, int) and 0 <= token < LARGEST_ID for token in ids) else ["token_ids"]
-    if wrong:
-        raise RlvrError(
-            f"step {step}, line {line + 1} of its rollouts", f"is damaged: {wrong[0]} is missing or of another kind"
-        )
-    count = len(ids)
+def _attempt(step: int, line: int, record: dict[str, Any], pieces: Pieces, study: dict[str, Any] | None) -> Attempt:
+    count = len(record["token_ids"])
     advantages, trained = record.get("advantages"), record.get("trained")
     if advantages is None and record["advantage"] is not None:
         advantages = [record["advantage"]] * count
@@ -100,7 +90,7 @@ def attempt_of(step: int, line: int, record: dict[str, Any], pieces: Pieces, stu
         step=step,
         line=line,
         record=record,
-        pieces=pieces(ids),
+        pieces=pieces(record["token_ids"]),
         logprobs=record["logprobs"],
         entropies=record.get("entropies"),
         advantages=advantages,

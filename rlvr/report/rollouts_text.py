@@ -10,10 +10,20 @@ from rich.table import Table
 from rich.text import Text
 
 from rlvr.errors import RlvrError
-from rlvr.report.attempts import attempt_of, pieces_of, studied
+from rlvr.report.attempts import pieces_of
 from rlvr.report.choosing import Choice, Group, Record, Step, chosen, filters_for, groups_of, open_step, same_problem
 from rlvr.report.runs import Run
-from rlvr.report.tokens_text import QUANTITIES, TokenView, laid_out, notes, offered, painted, scale_of, token_view
+from rlvr.report.tokens_text import (
+    QUANTITIES,
+    TokenView,
+    laid_out,
+    notes,
+    offered,
+    painted,
+    read_tokens,
+    scale_of,
+    token_view,
+)
 from rlvr.runtime.progress import printable
 
 LONGEST = 2_000
@@ -97,12 +107,8 @@ def tokens_view(step: Step, choice: Choice, count: int, name: str, width: int) -
     """The same rollouts token by token, coloured by a quantity. RlvrError if none of them has it."""
     lines = _lines(step, choice)
     groups = groups_of(step.records, lines)[:count]
-    studies, pieces = studied(step.run, step.number), pieces_of(step.run)
-    attempts = {
-        line: attempt_of(step.number, line, step.records[line], pieces, studies.get(line))
-        for group in groups
-        for line in group.lines
-    }
+    shown = [line for group in groups for line in group.lines]
+    attempts = dict(zip(shown, read_tokens(step, shown, pieces_of(step.run)), strict=True))
     scale = scale_of(name, list(attempts.values()))
     if attempts and scale is None:
         having = {each for attempt in attempts.values() for each in offered(attempt)}
@@ -120,7 +126,7 @@ def tokens_view(step: Step, choice: Choice, count: int, name: str, width: int) -
 
 
 def _tokens(view: TokenView, width: int) -> RenderableType:
-    head = Text(f"  {verdict(view.attempt.record)}{'' if view.scale else ' (not recorded)'}")
+    head = Text(f"  {verdict(view.attempt.record)}{'' if view.scale else ' (not known)'}")
     rows = [row for line in laid_out(view, width) for row in painted(view, line)]
     return Stacked(head, *notes(view), *rows)
 

@@ -14,7 +14,9 @@ from typing import Any
 from rich.cells import cell_len, chop_cells
 from rich.text import Text
 
-from rlvr.report.attempts import Attempt
+from rlvr.errors import RlvrError
+from rlvr.report.attempts import Attempt, Pieces, attempts
+from rlvr.report.choosing import Step
 from rlvr.runtime.progress import printable
 
 COLOURS = ("#2166ac", "#4393c3", "#92c5de", "#d1e5f0", "#f7f7f7", "#fddbc7", "#f4a582", "#d6604d", "#b2182b")
@@ -24,6 +26,7 @@ BLOCKS = "▁▂▃▄▅▆▇█"
 MASKED = "×"
 """Under a token that the step did not learn from, where it learnt from others of the rollout."""
 UNKNOWN = "?"
+LARGEST_ID = 2**32
 MOST_TOKENS = 20_000
 LONGEST_PIECE = 200
 """Characters of one token that are shown."""
@@ -120,6 +123,15 @@ QUANTITIES: dict[str, Quantity] = {
     ),
 }
 """What tokens can be coloured by."""
+
+
+def read_tokens(step: Step, lines: Sequence[int], pieces: Pieces) -> list[Attempt]:
+    """Rollouts of a step token by token. RlvrError if one of them, or the study, is damaged."""
+    for line in lines:
+        if not all(type(token) is int and 0 <= token < LARGEST_ID for token in step.records[line]["token_ids"]):
+            where = f"{step.run.path}: rollouts of step {step.number}, line {line + 1}"
+            raise RlvrError(where, "is damaged: token_ids are no tokens", remedy="remove the line")
+    return attempts(step.run, step.number, pieces, lines)
 
 
 def values_of(attempt: Attempt, name: str) -> Values | None:

@@ -196,11 +196,19 @@ def test_words_that_are_none_are_refused(run: Path, refused: Callable[..., str])
     assert "has no rollouts of that step; got 7; allowed: 1, 2" in refused("inspect", run, "--against", 7)
 
 
-@pytest.mark.parametrize("changed", [{"token_ids": ["a"]}, {"token_ids": [-1]}, {"logprobs": 1}])
-def test_a_damaged_rollout_is_one_line(run: Path, refused: Callable[..., str], changed: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"token_ids": ["a"]}, "token_ids are no tokens"),
+        ({"token_ids": [-1]}, "token_ids are no tokens"),
+        ({"logprobs": 1}, "logprobs is missing or of another kind"),
+    ],
+)
+def test_a_damaged_rollout_is_one_line(
+    run: Path, refused: Callable[..., str], changed: dict[str, Any], said: str
+) -> None:
     write(run / "rollouts" / "step_000003.jsonl", [{**STEPS[1][0], **changed}])
-    (name,) = changed
-    assert f"is damaged: {name} is missing or of another kind" in refused("inspect", run, "--tokens", "probability")
+    assert f"is damaged: {said}" in refused("inspect", run, "--tokens", "probability")
 
 
 def test_lists_of_another_length_say_nothing_of_tokens(run: Path) -> None:

@@ -220,7 +220,7 @@ class Problems(Chosen):
 
     def draw_rows(self, cursor: int) -> None:
         """One row a problem."""
-        studied = self.desk.studied_lines(self.step)
+        studied = self.desk.studied(self.step)
         rows = [
             {
                 "problem": str(group.index),
@@ -262,7 +262,7 @@ class Rollouts(Chosen):
 
     def draw_rows(self, cursor: int) -> None:
         """One row a rollout."""
-        group, studied = self.group(), self.desk.studied_lines(self.step)
+        group, studied = self.group(), self.desk.studied(self.step)
         rows = [_row(self.step.records[line], line in studied) for line in (group.lines if group else [])]
         self.fill(rows, cursor)
 
