@@ -52,6 +52,7 @@ class Browser(App[None]):
 
 def browse(runs: Sequence[Run], step: int | None, choice: Choice, *, against: int | None, tokens: str | None) -> None:
     """Let a person read runs until they leave. RlvrError if a step is asked for that none of the runs has."""
-    if step is not None and not any(step in run.rollout_steps() for run in runs):
-        runs[0].rollouts(step)
+    for asked in (step, against):
+        if asked is not None and not any(asked in run.rollout_steps() for run in runs):
+            runs[0].rollouts(asked)
     Browser(Desk(runs, step=step, choice=choice, against=against, colour=tokens)).run()
