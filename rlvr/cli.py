@@ -131,9 +131,40 @@ def inspect(
         int | None, typer.Option("--step", help="Step whose rollouts to show [default: the last written].")
     ] = None,
     count: Annotated[int, typer.Option("--count", min=0, help="Groups of rollouts to show.")] = 3,
+    only: Annotated[
+        str | None,
+        typer.Option(
+            "--only", help="wrong-rewarded, wrong, right, longest (longest first) or uncertain (highest entropy first)."
+        ),
+    ] = None,
+    mode: Annotated[str | None, typer.Option("--mode", help="Only rollouts of this mode.")] = None,
+    search: Annotated[str, typer.Option("--search", help="Only rollouts with this in question or completion.")] = "",
+    problem: Annotated[int | None, typer.Option("--problem", help="Only rollouts of this problem.")] = None,
+    against: Annotated[
+        int | None, typer.Option("--against", metavar="STEP", help="The same problems at this step, side by side.")
+    ] = None,
+    tokens: Annotated[
+        str | None,
+        typer.Option("--tokens", help="Token by token, coloured by entropy, advantage, change, ratio or probability."),
+    ] = None,
+    plain: Annotated[bool, typer.Option("--plain", help="Text, as where stdout is no terminal.")] = False,
 ) -> None:
-    """Read runs in the terminal: evaluations side by side, growth of the modes, notes on what went wrong, rollouts."""
-    guard(lambda: reading.inspect(runs, step, count))
+    """Read runs in the terminal: browse problems, groups and rollouts with keys; as text, evaluations side by side, growth of the modes,
+    notes on what went wrong, rollouts."""
+    guard(
+        lambda: reading.inspect(
+            runs,
+            step,
+            count,
+            only=only,
+            mode=mode,
+            search=search,
+            problem=problem,
+            against=against,
+            tokens=tokens,
+            plain=plain,
+        )
+    )
 
 
 @app.command()

@@ -26,13 +26,13 @@ NEEDED: Fields = {
     "correct": bool,
     "reward": NUMBER,
     "rewards": dict,
-    "reasons": dict,
+    "reasons": (dict, NoneType),
     "advantage": (*NUMBER, NoneType),
     "stop_reason": str,
     "token_ids": list,
     "logprobs": list,
 }
-"""What every rollout of a file has; entropies, advantages of single tokens and more came later and may be missing."""
+"""What every rollout of a file has; reasons, entropies, advantages of single tokens and more came later and may be missing."""
 
 STUDIED: Fields = {
     "line": int,

@@ -1,9 +1,7 @@
-"""Plain views for the terminal: evaluations side by side, growth of a mode, and rollouts to read."""
+"""Plain views of runs for the terminal: evaluations side by side, growth of a mode, what was explained."""
 
 from collections.abc import Sequence
 from itertools import pairwise
-from types import NoneType
-from typing import Any
 
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -13,23 +11,19 @@ from rlvr.report.runs import Run, training_seconds
 from rlvr.runtime.metrics import Row
 from rlvr.runtime.notes import read_explanations
 from rlvr.runtime.progress import printable, summary
-from rlvr.runtime.written import NUMBER, Fields
 
 WIDTH = 60
 HEIGHT = 8
-SHOWN: Fields = {
-    "index": int,
-    "question": str,
-    "answer": str,
-    "completion": str,
-    "mode": str,
-    "token_ids": list,
-    "reward": NUMBER,
-    "advantage": (*NUMBER, NoneType),
-    "correct": bool,
-}
-"""What is shown of a rollout."""
 BLOCKS = " ▁▂▃▄▅▆▇█"
+
+
+def run_views(runs: Sequence[Run]) -> list[RenderableType]:
+    """What runs say apart from their rollouts: evaluations, growth, where a run stands, and what was explained."""
+    evaluations = [run for run in runs if run.stage == "eval" and run.rows]
+    views: list[RenderableType] = [comparison(evaluations)] if evaluations else []
+    views += [view for run in runs if run.stage == "rl" and (view := growth(run)) is not None]
+    views += [last_row(run) for run in runs if run.stage in ("pretrain", "sft") and run.rows]
+    return views + [view for run in runs if (view := explanations(run)) is not None]
 
 
 def comparison(runs: Sequence[Run]) -> Table:
@@ -138,39 +132,3 @@ def explanations(run: Run) -> RenderableType | None:
     found = read_explanations(run.path)
     lines = [f"step {each['step']}: {each['sentence']}" for each in found]
     return Text(printable("\n".join([f"notes on {run.path}", *(f"  {line}" for line in lines)]))) if found else None
-
-
-def rollout_views(runs: Sequence[Run], step: int | None, count: int) -> list[RenderableType]:
-    """Some groups of each run's rollouts: of a step, or of the last that was written.
-
-    Raises RlvrError if a step is asked for that none of the runs has.
-    """
-    having = [run for run in runs if (step in run.rollout_steps() if step is not None else run.rollout_steps())]
-    if step is not None and not having:
-        runs[0].rollouts(step)
-    return [rollouts_view(run, run.rollout_steps()[-1] if step is None else step, count) for run in having]
-
-
-def rollouts_view(run: Run, step: int, count: int) -> RenderableType:
-    """``count`` groups of one step: question, answer, and every attempt with its mode, reward and advantage."""
-    rows = run.rollouts(step, SHOWN)
-    indices = list(dict.fromkeys(row["index"] for row in rows))[:count]
-    blocks: list[RenderableType] = [Text(printable(f"{run.path}, step {step}: {len(rows)} rollouts"))]
-    for index in indices:
-        group = [row for row in rows if row["index"] == index]
-        first = group[0]
-        blocks.append(
-            Text(printable(f"\n[{index}] {first['question']}   gold answer: {first['answer']}"), style="bold")
-        )
-        blocks += [_attempt(row) for row in group]
-    return Group(*blocks)
-
-
-def _attempt(row: dict[str, Any]) -> Text:
-    advantage = "" if row["advantage"] is None else f" advantage {row['advantage']:+.3f}"
-    mark = "right" if row["correct"] else "wrong"
-    head = f"  {mark:5} {row['mode']:8} {'greedy ' if row.get('greedy') else ''}reward {row['reward']:.2f}{advantage} {len(row['token_ids'])} tokens | "
-    return Text.assemble(
-        (printable(head).replace("\n", " "), "green" if row["correct"] else "red"),
-        printable(row["completion"]).replace("\n", "\n    "),
-    )

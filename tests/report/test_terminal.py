@@ -6,8 +6,10 @@ from pathlib import Path
 import pytest
 from rich.console import Console, RenderableType
 
+from rlvr.report.choosing import Choice, Step, open_step
+from rlvr.report.rollouts_text import rollouts_view
 from rlvr.report.runs import Run
-from rlvr.report.terminal import HEIGHT, WIDTH, chart, comparison, growth, rollouts_view
+from rlvr.report.terminal import HEIGHT, WIDTH, chart, comparison, growth
 from rlvr.runtime.progress import printable
 
 
@@ -50,18 +52,18 @@ def attempt(**fields: object) -> dict:
     return {**row, "correct": True, "reward": 1.0, "advantage": 0.5, "token_ids": [1, 2], **fields}
 
 
-def with_rollouts(folder: Path, *rows: dict, step: int = 4) -> Run:
+def with_rollouts(folder: Path, *rows: dict, step: int = 4) -> Step:
     (folder / "rollouts").mkdir()
     file = folder / "rollouts" / f"step_{step:06d}.jsonl"
     file.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    return run(folder, [], stage="rl")
+    return open_step(run(folder, [], stage="rl"), step)
 
 
 def test_nothing_a_model_or_a_file_writes_reaches_the_terminal_raw(tmp_path: Path) -> None:
     bad = "\x1b]0;gone\x07"
     rows = with_rollouts(tmp_path, attempt(completion=bad, question=bad, answer=bad))
-    assert "\x1b" not in shown(rollouts_view(rows, 4, 1))
-    assert shown(rollouts_view(rows, 4, 1)).count("\\x1b]0;gone\\x07") == 3
+    assert "\x1b" not in shown(rollouts_view(rows, Choice(), 1))
+    assert shown(rollouts_view(rows, Choice(), 1)).count("\\x1b]0;gone\\x07") == 3
 
 
 def test_a_models_name_does_not_reach_the_terminal_raw(tmp_path: Path) -> None:
@@ -69,7 +71,7 @@ def test_a_models_name_does_not_reach_the_terminal_raw(tmp_path: Path) -> None:
 
 
 def test_square_brackets_are_not_markup(tmp_path: Path) -> None:
-    view = rollouts_view(with_rollouts(tmp_path, attempt(completion="[red]x[/red]", question="[bold]")), 4, 1)
+    view = rollouts_view(with_rollouts(tmp_path, attempt(completion="[red]x[/red]", question="[bold]")), Choice(), 1)
     assert "[red]x[/red]" in shown(view)
     assert "[bold]" in shown(view)
 
@@ -78,17 +80,17 @@ def test_square_brackets_are_not_markup(tmp_path: Path) -> None:
 
 
 def test_an_attempt_shows_what_it_earned(tmp_path: Path) -> None:
-    view = rollouts_view(with_rollouts(tmp_path, attempt(completion="three", correct=False, reward=0.1)), 4, 1)
+    view = rollouts_view(with_rollouts(tmp_path, attempt(completion="three", correct=False, reward=0.1)), Choice(), 1)
     assert lines_with(view, "three") == ["  wrong direct   reward 0.10 advantage +0.500 2 tokens | three"]
 
 
 def test_an_attempt_without_an_advantage_shows_none(tmp_path: Path) -> None:
-    assert "advantage" not in shown(rollouts_view(with_rollouts(tmp_path, attempt(advantage=None)), 4, 1))
+    assert "advantage" not in shown(rollouts_view(with_rollouts(tmp_path, attempt(advantage=None)), Choice(), 1))
 
 
 def test_attempts_stand_below_their_question_as_many_groups_as_asked(tmp_path: Path) -> None:
     rows = [attempt(index=n // 2, question=f"question {n // 2}", completion=f"try {n}") for n in range(6)]
-    view = rollouts_view(with_rollouts(tmp_path, *rows), 4, 2)
+    view = rollouts_view(with_rollouts(tmp_path, *rows), Choice(), 2)
     words = [" ".join(line.split()[-2:]) for line in shown(view).splitlines() if "try" in line]
     assert words == ["try 0", "try 1", "try 2", "try 3"]
     assert lines_with(view, "question") == [f"[{n}] question {n}   gold answer: 2" for n in (0, 1)]

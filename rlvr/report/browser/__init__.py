@@ -1,0 +1,1 @@
+"""``rlvr inspect`` in a terminal. Textual is imported here and nowhere else."""
