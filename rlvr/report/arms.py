@@ -28,7 +28,7 @@ class Seeded:
 
     name: str
     run: Run
-    seeds: tuple[Any, ...]
+    seeds: tuple[str, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +39,7 @@ class Arm:
     stage: str
     runs: list[Seeded]
 
-    def by_seeds(self) -> dict[tuple[Any, ...], Run]:
+    def by_seeds(self) -> dict[tuple[str, ...], Run]:
         """Its runs by their seeds; seeds that stand for several runs are left out."""
         seeds = [each.seeds for each in self.runs]
         return {each.seeds: each.run for each in self.runs if seeds.count(each.seeds) == 1}
@@ -112,9 +112,9 @@ def flat(config: dict[str, Any], prefix: str = "") -> Flat:
     return leaves
 
 
-def _recipe(config: dict[str, Any], seen: set[Path]) -> tuple[dict[str, Any], tuple[Any, ...]]:
+def _recipe(config: dict[str, Any], seen: set[Path]) -> tuple[dict[str, Any], tuple[str, ...]]:
     """A configuration without its seed, with that of the run that made its model in the model's place; and all their seeds."""
-    recipe, seeds = {key: value for key, value in config.items() if key != "seed"}, (config.get("seed"),)
+    recipe, seeds = {key: value for key, value in config.items() if key != "seed"}, (_text(config.get("seed")),)
     made = _made(config.get("model"))
     if made is None or made[0] in seen:
         return recipe, seeds

@@ -86,8 +86,8 @@ def _seconds(run: Run) -> float:
     return sum(row.get("time/step_seconds") or row.get("time/eval_seconds") or 0.0 for row in run.rows)
 
 
-def _seeds(seeds: tuple[object, ...]) -> str:
-    return ", ".join(map(str, seeds if len(set(seeds)) > 1 else seeds[:1]))
+def _seeds(seeds: tuple[str, ...]) -> str:
+    return ", ".join(seeds if len(set(seeds)) > 1 else seeds[:1])
 
 
 def _stage(stage: str, arms: Sequence[Arm]) -> Section:
