@@ -94,6 +94,18 @@ def test_another_base_is_another_arm(tmp_path: Path) -> None:
     assert [row["arm"] for row in rows] == ["model=short", "model=long"]
 
 
+def test_evaluations_of_seeds_are_one_arm_and_paired_by_the_seeds_of_their_models(tmp_path: Path) -> None:
+    runs = two_arms(tmp_path, 3)
+    rows = [{"step": 0, "eval/modsum/accuracy": 0.1 * number**2} for number in range(6)]
+    seen = [make(tmp_path / f"eval_{n}", [rows[n]], 7, model=str(run)) for n, run in enumerate(runs)]
+    found = sections(*seen)
+    rows = table(found["runs"].blocks, "arm")
+    assert [row["arm"] for row in rows] == ["model.algo.preset=rloo"] * 3 + ["model.algo.preset=grpo"] * 3
+    assert rows[2]["seed"] == "7, 2, 2"
+    [test] = table(found["arms-eval"].blocks, "pairs")
+    assert (test["pairs"], test["A − B"]) == (3, pytest.approx(0.1 * (0 + 1 + 4 - 9 - 16 - 25) / 3))
+
+
 def test_a_band_is_students_interval_over_seeds(tmp_path: Path) -> None:
     """0.2, 0.4 and 0.6: mean 0.4, standard deviation 0.2, and 4.303 x 0.2 / 3^(1/2) on either side, of a reward; a share ends at 0."""
     rewards = {0: 0.2, 1: 0.4, 2: 0.6}
