@@ -112,7 +112,7 @@ def t_interval(values: Sequence[float]) -> Estimate:
         return Estimate(mean=mean, low=None, high=None, p=None)
     error = math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (count - 1) / count)
     half = t95(count - 1) * error
-    alike = min(values) == max(values)
+    alike = max(values) - min(values) <= 1e-12 * max(map(abs, values))  # but for rounding
     return Estimate(mean=mean, low=mean - half, high=mean + half, p=None if alike else t_tail(mean / error, count - 1))
 
 
@@ -130,11 +130,11 @@ def sign_flips(differences: Sequence[float]) -> float:
     half = len(differences) // 2
     ones, others = _signed_sums(differences[:half]), sorted(_signed_sums(differences[half:]))
     seen = abs(math.fsum(differences)) - 1e-9 * math.fsum(map(abs, differences))
-    far = sum(
+    far: int = sum(
         len(others) if seen <= 0 else bisect_right(others, -seen - one) + len(others) - bisect_left(others, seen - one)
         for one in ones
     )
-    return float(far / 2 ** len(differences))
+    return far / (1 << len(differences))
 
 
 def _signed_sums(values: Sequence[float]) -> list[float]:
@@ -154,7 +154,7 @@ def mcnemar(only_one: int, only_other: int) -> float:
     """
     count = only_one + only_other
     tail = sum(math.comb(count, k) for k in range(min(only_one, only_other) + 1))
-    return min(1.0, 2 * tail / 2**count)
+    return min(1.0, 2 * tail / (1 << count))
 
 
 def paired_shares(differences: Sequence[float]) -> Estimate:

@@ -6,10 +6,14 @@ from pathlib import Path
 
 import pytest
 
+from rlvr.report.attempts import attempts, pieces_of
+from rlvr.report.runs import open_finished
+
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT / "scripts"))
 
-from bench.arithmetic import Cost  # noqa: E402  # scripts are no part of the package
+import bench_report  # noqa: E402  # scripts are no part of the package
+from bench.arithmetic import Cost  # noqa: E402
 from bench.works import SHORT, Work, answer_tokens, prompts, questions, token  # noqa: E402
 
 
@@ -72,3 +76,15 @@ def test_a_step_has_32_problems_of_which_three_are_long() -> None:
 def test_an_update_by_our_batches_and_by_padded_ones() -> None:
     table = _rows("bench_update.py", "1", "6144", "skewed")
     assert [row[:2] for row in table[1:]] == [["skewed", "padded"], ["skewed", "ours"]]
+
+
+def test_a_long_run_reads_back_as_a_run(tmp_path: Path) -> None:
+    few = ["--steps", "4", "--problems", "3", "--group", "2", "--tokens", "6", "--evaluations", "2"]
+    size = bench_report.make(tmp_path / "long", bench_report._parser().parse_args(few))
+    run = open_finished(tmp_path / "long")
+    assert (run.stage, len(run.rows), run.rollout_steps()) == ("rl", 4, [1, 2, 3, 4])
+    assert [step for row in run.rows if "eval/modsum/accuracy" in row for step in [row["step"]]] == [2, 4]
+    read = attempts(run, 4, pieces_of(run))
+    assert [each.record["index"] for each in read] == [12, 12, 13, 13, 14, 14]
+    assert all("".join(each.pieces) == each.record["completion"] for each in read)
+    assert size == sum(file.stat().st_size for file in (tmp_path / "long" / "rollouts").iterdir())

@@ -1,0 +1,212 @@
+"""Several runs side by side: seeds of one arm under a band, arms over one another, and tests of what sets them apart."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+
+from rlvr.report.arms import Arm, arms_of, differing, names_of
+from rlvr.report.blocks import Block, Cell, Chart, Prose, Section, Table
+from rlvr.report.measures import Measure, measures
+from rlvr.report.paired import problem_tests, seed_tests
+from rlvr.report.plots import COLOURS, Bar, Line, bars, lines
+from rlvr.report.runs import Run
+from rlvr.statistics import Estimate, t_interval
+
+STAGES = {
+    "pretrain": "Pretraining",
+    "sft": "Supervised fine-tuning",
+    "rl": "Reinforcement learning",
+    "eval": "Evaluation",
+}
+MOST_LINES = len(COLOURS)
+"""Arms that are drawn: each has a colour and dashes of its own."""
+TESTED = {"reward/mean"}
+"""What arms are tested by beside the accuracies of evaluations."""
+
+
+def compare(runs: list[Run]) -> list[Section]:
+    """The sections of a report on several runs: which they are, then each stage's arms tested, in the end, and over steps."""
+    runs = list({run.path.resolve(): run for run in runs}.values())
+    arms = arms_of(runs)
+    stages = dict.fromkeys(arm.stage for arm in arms)
+    return [_overview(runs, arms), *(_stage(stage, [arm for arm in arms if arm.stage == stage]) for stage in stages)]
+
+
+def _overview(runs: Sequence[Run], arms: Sequence[Arm]) -> Section:
+    counts = Counter(arm.stage for arm in arms)
+    found = ", ".join(f"{_counted(count, 'arm')} of {STAGES[stage].lower()}" for stage, count in counts.items())
+    text = (
+        f"{_counted(len(runs), 'run')} in {found}. Runs are of one arm where their configurations are equal but for the seed, and those of the "
+        "runs that made their models too. Bands are 95 % t-intervals over the runs of an arm."
+    )
+    return Section(name="runs", title="The runs", blocks=[Prose(text=text), _table_of_runs(arms), *_unfinished(arms)])
+
+
+def _unfinished(arms: Sequence[Arm]) -> list[Block]:
+    """Which runs lack steps: an arm's mean goes on without them."""
+    found = []
+    for each in (each for arm in arms for each in arm.runs):
+        last, wanted = _last_step(each.run), _max_steps(each.run)
+        if wanted is not None and (last or 0) < wanted:
+            found.append(f"{each.name} ends at step {last or 0:g} of {wanted:g}")
+    text = f"Unfinished: {'; '.join(found)}. From there on, the mean of its arm is that of the other runs."
+    return [Prose(text=text, kind="gap")] if found else []
+
+
+def _last_step(run: Run) -> float | None:
+    return run.rows[-1].get("step") if run.rows else None
+
+
+def _max_steps(run: Run) -> float | None:
+    train = run.config.get("train")
+    steps = train.get("max_steps") if isinstance(train, dict) else None
+    return steps if isinstance(steps, int) else None
+
+
+def _counted(count: int, word: str) -> str:
+    return f"{count} {word}{'' if count == 1 else 's'}"
+
+
+def _table_of_runs(arms: Sequence[Arm]) -> Table:
+    rows: list[list[Cell]] = [
+        [each.name, arm.stage, arm.name, _seeds(each.seeds), _last_step(each.run), _max_steps(each.run), _seconds(each.run)]
+        for arm in arms for each in arm.runs
+    ]  # fmt: skip
+    columns = ["run", "stage", "arm", "seed", "last step", "of", "seconds"]
+    caption = (
+        "Where a run and those that made its model have different seeds, all of them, its own first. Seconds are those of "
+        "its steps, evaluations included."
+    )
+    return Table(columns=columns, rows=rows, caption=caption)
+
+
+def _seconds(run: Run) -> float:
+    return sum(row.get("time/step_seconds") or row.get("time/eval_seconds") or 0.0 for row in run.rows)
+
+
+def _seeds(seeds: tuple[str, ...]) -> str:
+    return ", ".join(seeds if len(set(seeds)) > 1 else seeds[:1])
+
+
+def _stage(stage: str, arms: Sequence[Arm]) -> Section:
+    """One stage's arms: what sets them apart, the tests, what they came to, and their charts."""
+    runs = [each.run for arm in arms for each in arm.runs]
+    found = measures(runs)
+    if not found:
+        gap = Prose(text=f"None of {', '.join(names_of(runs))} has rows of metrics yet.", kind="gap")
+        return Section(name=f"arms-{stage}", title=STAGES[stage], blocks=[gap])
+    table = differing(arms)
+    tested = [m for m in found if m.key in TESTED or (m.evaluated and m.key.endswith("accuracy"))]
+    tests = [*seed_tests(arms, tested), *(problem_tests(runs) if stage == "eval" else [])]
+    if not tests and len(runs) > 1:
+        tests = [Prose(text="No tests: no two arms have two seeds in common, nor evaluations problems.", kind="gap")]
+    blocks = [*([] if table is None else [table]), *tests, final_table(found, arms), *_charts(stage, found, arms)]
+    return Section(name=f"arms-{stage}", title=STAGES[stage], blocks=blocks)
+
+
+def _charts(stage: str, found: Sequence[Measure], arms: Sequence[Arm]) -> list[Block]:
+    """A chart of each measure: over steps, or, where there is one step alone, a bar for each arm."""
+    blocks: list[Block] = []
+    if len(arms) > MOST_LINES:
+        text = f"The charts show the first {MOST_LINES} of {len(arms)} arms; the tables have all."
+        blocks.append(Prose(text=text))
+    drawn = arms[:MOST_LINES]
+    names: Counter[str] = Counter()
+    for measure in found:
+        name = _chart_name(f"{stage}-{measure.key.removeprefix(f'{stage}/')}", names)
+        chart = _over_steps(name, measure, drawn) or _in_the_end(name, measure, drawn)
+        blocks += [] if chart is None else [chart]
+    return blocks
+
+
+def _chart_name(text: str, taken: Counter[str]) -> str:
+    """Letters, digits and hyphens; a number where that is not unique."""
+    name = re.sub("[^a-z0-9]+", "-", text.lower()).strip("-")
+    taken[name] += 1
+    return name if taken[name] == 1 else f"{name}-{taken[name]}"
+
+
+def _over_steps(name: str, measure: Measure, arms: Sequence[Arm]) -> Chart | None:
+    """A measure's line for each arm; None if no run has it at two steps."""
+    drawn = [line for arm in arms if (line := line_of(measure, arm)) is not None]
+    if not any(len(line.x) > 1 for line in drawn):
+        return None
+    summary = f"{measure.title} of {', '.join(_ends(line) for line in drawn)}."
+    return lines(name, measure.title, summary, drawn, y=measure.y, share=measure.share)
+
+
+def _ends(line: Line) -> str:
+    return f"{line.name}: {line.values[0]:.4g} at step {line.x[0]:g}, {line.values[-1]:.4g} at step {line.x[-1]:g}"
+
+
+def line_of(measure: Measure, arm: Arm) -> Line | None:
+    """The mean over an arm's runs at each step that one has a value for, with a 95 % t-interval where two have; None without any."""
+    columns = [measure.values(each.run) for each in arm.runs]
+    steps = sorted({step for column in columns for step in column})
+    if not steps:
+        return None
+    estimates = [_bounded(t_interval([c[step] for c in columns if step in c]), measure) for step in steps]
+    several = any(estimate.low is not None for estimate in estimates)
+    return Line(
+        name=arm.name,
+        x=steps,
+        values=[estimate.mean for estimate in estimates],
+        low=[estimate.low for estimate in estimates] if several else None,
+        high=[estimate.high for estimate in estimates] if several else None,
+    )
+
+
+def _bounded(estimate: Estimate, measure: Measure) -> Estimate:
+    """An interval of a share ends where shares do."""
+    if not measure.share or estimate.low is None or estimate.high is None:
+        return estimate
+    return Estimate(mean=estimate.mean, low=max(0.0, estimate.low), high=min(1.0, estimate.high), p=estimate.p)
+
+
+def _in_the_end(name: str, measure: Measure, arms: Sequence[Arm]) -> Chart | None:
+    """A bar for each arm; None if none of them has a value."""
+    drawn = [
+        Bar(category=arm.name, value=estimate.mean, low=estimate.low, high=estimate.high)
+        for arm in arms
+        if (estimate := final(measure, arm)) is not None
+    ]
+    if not drawn:
+        return None
+    summary = f"{measure.title}: {', '.join(f'{bar.category} {bar.value:.4g}' for bar in drawn)}."
+    return bars(name, measure.title, summary, drawn, x="arm", y=measure.y, share=measure.share)
+
+
+def final(measure: Measure, arm: Arm) -> Estimate | None:
+    """What an arm came to, with a 95 % t-interval over its runs; of one run's evaluation, the interval that it recorded."""
+    values = [value for each in arm.runs if (value := measure.final(each.run)) is not None]
+    if not values:
+        return None
+    if len(values) == 1 and measure.evaluated:
+        return _recorded(measure, [each.run for each in arm.runs])
+    return _bounded(t_interval(values), measure)
+
+
+def _recorded(measure: Measure, runs: Sequence[Run]) -> Estimate:
+    """The last value of the only run that has one, with the interval in the same row."""
+    row = [row for run in runs for row in run.rows if measure.of(row) is not None][-1]
+    mean = measure.of(row)
+    assert mean is not None
+    return Estimate(mean=mean, low=row.get(f"{measure.key}_low"), high=row.get(f"{measure.key}_high"), p=None)
+
+
+def final_table(found: Sequence[Measure], arms: Sequence[Arm]) -> Table:
+    """What each arm came to."""
+    rows: list[list[Cell]] = []
+    for measure in found:
+        for arm in arms:
+            estimate = final(measure, arm)
+            if estimate is not None:
+                count = sum(measure.final(each.run) is not None for each in arm.runs)
+                rows.append([measure.title, arm.name, count, estimate.mean, estimate.low, estimate.high])
+    caption = (
+        "What the arms came to: the last evaluation, or the mean over the last tenth of the steps. Intervals of 95 %: over the runs of an arm (t); of "
+        "one run's evaluation, over its samples (Wilson)."
+    )
+    return Table(columns=["of", "arm", "runs", "value", "from", "to"], rows=rows, caption=caption)
