@@ -194,10 +194,10 @@ def test_a_changed_data_file_is_refused_by_name(world: World, tmp_path: Path, re
 
 
 def answers(run: Path, *, greedy: bool | None = None) -> list[dict[str, Any]]:
-    """The rollouts of an evaluation, log-probabilities left out: they are rounded differently in other batches."""
+    """The rollouts of an evaluation without log-probabilities and entropies, which are rounded differently in other batches."""
     rows = [json.loads(line) for line in (run / "rollouts" / "step_000000.jsonl").read_text().splitlines()]
     return [
-        {key: value for key, value in row.items() if key != "logprobs"}
+        {key: value for key, value in row.items() if key not in ("logprobs", "entropies")}
         for row in rows
         if greedy is None or row["greedy"] is greedy
     ]
