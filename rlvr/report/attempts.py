@@ -12,9 +12,10 @@ from typing import Any
 from tokenizers import Tokenizer
 from tokenizers.decoders import DecodeStream
 
+from rlvr.report import sound
 from rlvr.report.runs import Run
 from rlvr.runtime.foreign import Foreign
-from rlvr.runtime.written import NUMBER, Fields, read_lines
+from rlvr.runtime.written import NUMBER, Fields
 
 NEEDED: Fields = {
     "index": int,
@@ -26,13 +27,13 @@ NEEDED: Fields = {
     "correct": bool,
     "reward": NUMBER,
     "rewards": dict,
-    "reasons": dict,
+    "reasons": (dict, NoneType),
     "advantage": (*NUMBER, NoneType),
     "stop_reason": str,
     "token_ids": list,
     "logprobs": list,
 }
-"""What every rollout of a file has; entropies, advantages of single tokens and more came later and may be missing."""
+"""What every rollout of a file has; reasons, entropies, advantages of single tokens and more came later and may be missing."""
 
 STUDIED: Fields = {
     "line": int,
@@ -69,16 +70,16 @@ class Attempt:
 
 
 def attempts(run: Run, step: int, pieces: Pieces, lines: Sequence[int] | None = None) -> list[Attempt]:
-    """The rollouts of a step, all or those of some lines. RlvrError as ``Run.rollouts`` says."""
-    records, studies = run.rollouts(step, NEEDED), studied(run, step)
-    chosen = range(len(records)) if lines is None else lines
+    """The rollouts of a step, all or those of some lines that it has. RlvrError as ``Run.rollouts`` says."""
+    records, studies = run.numbered_rollouts(step, NEEDED), studied(run, step)
+    chosen = records if lines is None else [line for line in lines if line in records]
     return [_attempt(step, line, records[line], pieces, studies.get(line)) for line in chosen]
 
 
 def studied(run: Run, step: int) -> dict[int, dict[str, Any]]:
     """What a study found of a step's rollouts, by line of their file; empty without one."""
-    rows = read_lines(run.path / "study" / f"step_{step:06d}.jsonl", STUDIED, whole=True)
-    return {row["line"]: row for row in rows}
+    rows = run.lines(f"study/step_{step:06d}.jsonl", STUDIED, sound.study)
+    return {row["line"]: row for row in rows.values()}
 
 
 def _attempt(step: int, line: int, record: dict[str, Any], pieces: Pieces, study: dict[str, Any] | None) -> Attempt:
@@ -95,7 +96,7 @@ def _attempt(step: int, line: int, record: dict[str, Any], pieces: Pieces, study
         entropies=record.get("entropies"),
         advantages=advantages,
         trained=[trained] * count if isinstance(trained, bool) else trained,
-        studied=study,
+        studied=study if study is not None and len(study["logprobs"]) == count else None,
     )
 
 
