@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -104,7 +105,7 @@ def pieces_of(run: Run) -> Pieces:
     """How a run's tokens are spelt: by the tokenizer of its newest checkpoint, or of its model; else each as its number."""
     for folder in [*_newest_first(run.path), *_model_folders(run)]:
         tokenizer: Tokenizer | None = None
-        if (folder / "tokenizer.json").is_file():
+        if os.path.isfile(folder / "tokenizer.json"):  # no error, as Path's would be, for a name that is none
             with Foreign():
                 tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
         if tokenizer is not None:
@@ -119,7 +120,9 @@ def _newest_first(run: Path) -> list[Path]:
 def _model_folders(run: Run) -> list[Path]:
     """Where the model that a run began from may be: a run's newest checkpoint, or the folder itself."""
     model = run.config.get("model")
-    return [*_newest_first(Path(model)), Path(model)] if isinstance(model, str) else []
+    if not isinstance(model, str) or not os.path.isdir(model):
+        return []
+    return [*_newest_first(Path(model)), Path(model)]
 
 
 def spelt(tokenizer: Tokenizer, ids: list[int]) -> list[str]:

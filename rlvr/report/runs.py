@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -133,12 +134,11 @@ def run_named(model: str, near: Path) -> Path | None:
 
     A relative name is looked for in the working directory, then upwards from ``near``: a run may be read from elsewhere.
     """
-    if "\0" in model:
-        return None
     here = [Path(), *near.absolute().parents]
-    for folder in [place / Path(model).expanduser() for place in here]:
+    for folder in [place / os.path.expanduser(model) for place in here]:
         for candidate in (folder, folder.parent.parent):
-            if (candidate / "config.yaml").is_file() and (candidate == folder or folder.parent.name == "checkpoints"):
+            found = os.path.isfile(candidate / "config.yaml")  # no error, as Path's would be, for a name that is none
+            if found and (candidate == folder or folder.parent.name == "checkpoints"):
                 return candidate
     return None
 
