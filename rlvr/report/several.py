@@ -27,7 +27,7 @@ TESTED = {"reward/mean"}
 
 
 def compare(runs: list[Run]) -> list[Section]:
-    """The sections of a report on several runs: which they are, then each stage's arms over steps, in the end, and tested."""
+    """The sections of a report on several runs: which they are, then each stage's arms tested, in the end, and over steps."""
     runs = list({run.path.resolve(): run for run in runs}.values())
     arms = arms_of(runs)
     stages = dict.fromkeys(arm.stage for arm in arms)
@@ -91,14 +91,24 @@ def _seeds(seeds: tuple[str, ...]) -> str:
 
 
 def _stage(stage: str, arms: Sequence[Arm]) -> Section:
-    """One stage's arms: over steps, in the end, and tested."""
+    """One stage's arms: what sets them apart, the tests, what they came to, and their charts."""
     runs = [each.run for arm in arms for each in arm.runs]
     found = measures(runs)
     if not found:
         gap = Prose(text=f"None of {', '.join(names_of(runs))} has rows of metrics yet.", kind="gap")
         return Section(name=f"arms-{stage}", title=STAGES[stage], blocks=[gap])
     table = differing(arms)
-    blocks: list[Block] = [] if table is None else [table]
+    tested = [m for m in found if m.key in TESTED or (m.evaluated and m.key.endswith("accuracy"))]
+    tests = [*seed_tests(arms, tested), *(problem_tests(runs) if stage == "eval" else [])]
+    if not tests and len(runs) > 1:
+        tests = [Prose(text="No tests: no two arms have two seeds in common, nor evaluations problems.", kind="gap")]
+    blocks = [*([] if table is None else [table]), *tests, final_table(found, arms), *_charts(stage, found, arms)]
+    return Section(name=f"arms-{stage}", title=STAGES[stage], blocks=blocks)
+
+
+def _charts(stage: str, found: Sequence[Measure], arms: Sequence[Arm]) -> list[Block]:
+    """A chart of each measure: over steps, or, where there is one step alone, a bar for each arm."""
+    blocks: list[Block] = []
     if len(arms) > MOST_LINES:
         text = f"The charts show the first {MOST_LINES} of {len(arms)} arms; the tables have all."
         blocks.append(Prose(text=text))
@@ -108,11 +118,7 @@ def _stage(stage: str, arms: Sequence[Arm]) -> Section:
         name = _chart_name(f"{stage}-{measure.key.removeprefix(f'{stage}/')}", names)
         chart = _over_steps(name, measure, drawn) or _in_the_end(name, measure, drawn)
         blocks += [] if chart is None else [chart]
-    tested = [m for m in found if m.key in TESTED or (m.evaluated and m.key.endswith("accuracy"))]
-    tests = [*seed_tests(arms, tested), *(problem_tests(runs) if stage == "eval" else [])]
-    if not tests and len(runs) > 1:
-        tests = [Prose(text="No tests: no two arms have two seeds in common, nor evaluations problems.", kind="gap")]
-    return Section(name=f"arms-{stage}", title=STAGES[stage], blocks=[*blocks, final_table(found, arms), *tests])
+    return blocks
 
 
 def _chart_name(text: str, taken: Counter[str]) -> str:
