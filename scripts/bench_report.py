@@ -3,7 +3,7 @@
 Usage: bench_report.py [--steps 2000] [--problems 64] [--group 8] [--tokens 24] [--evaluations 20] [--rounds 3] [--folder DIR]
 
 Writes a run directory of RL as the commands write it, with every step's rollouts saved with all that a rollout has: by default a million rollouts,
-about 1.7 GB, removed afterwards. The numbers in it are made up, but move as a run's do: a mode takes over, rewards rise, entropy falls. Then
+about 1.2 GB, removed afterwards. The numbers in it are made up, but move as a run's do: a mode takes over, rewards rise, entropy falls. Then
 ``rlvr report`` is started so many times, each in a process of its own; what the system caches of the files is as it comes, so the first
 round may read from the disk.
 

@@ -87,12 +87,10 @@ def differing(arms: Sequence[Arm]) -> Table | None:
     Of more than ten runs, the first of each arm stands for it, and seeds are left out.
     """
     members = [each for arm in arms for each in arm.runs]
-    columns, runs = [each.name for each in members], [each.run for each in members]
+    columns, configs = [each.name for each in members], [flat(each.run.config) for each in members]
     if len(members) > MOST_COLUMNS:
-        columns, runs = [arm.name for arm in arms], [arm.runs[0].run for arm in arms]
-    configs = [flat(run.config) for run in runs]
-    if len(members) > MOST_COLUMNS:
-        configs = [{key: value for key, value in config.items() if key != "seed"} for config in configs]
+        firsts = [flat(arm.runs[0].run.config) for arm in arms]
+        columns, configs = [arm.name for arm in arms], [{**first, "seed": None} for first in firsts]
     keys = [key for key in _keys(configs) if len({repr(config.get(key)) for config in configs}) > 1]
     if not keys:
         return None
@@ -172,19 +170,13 @@ def _keys(configs: Sequence[Flat]) -> list[str]:
 
 
 def _cell(value: Any) -> Cell:
-    return (
-        value
-        if isinstance(value, int | float) and not isinstance(value, bool)
-        else _text(value)
-        if value is not None
-        else None
-    )
+    """Numbers and nothing as they are, all else as text."""
+    return value if value is None or type(value) in (int, float) else _text(value)
 
 
 def _text(value: Any) -> str:
     """A value as YAML would show it, on one line."""
-    text = {True: "true", False: "false"}[value] if isinstance(value, bool) else str(value)
-    return re.sub(r"\s+", " ", text)
+    return re.sub(r"\s+", " ", str(value).lower() if isinstance(value, bool) else str(value))
 
 
 def _brief(text: str) -> str:

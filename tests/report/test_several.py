@@ -236,6 +236,23 @@ def test_many_runs_have_a_column_for_each_arm(tmp_path: Path) -> None:
     assert [row["key"] for row in keys] == ["model", "algo.preset", "algo.advantage"][-len(keys) :]
 
 
+def test_of_many_arms_eight_are_drawn_and_each_is_tested_against_the_first(tmp_path: Path) -> None:
+    runs = [
+        trained(tmp_path / f"{arm}" / str(s), [0.1, 0.2 + 0.1 * s * (arm + 1)], s, algo={"epsilon": arm})
+        for arm in range(9)
+        for s in range(2)
+    ]
+    blocks = sections(*runs)["arms-rl"].blocks
+    assert [block.text for block in blocks if isinstance(block, Prose)] == [
+        "The charts show the first 8 of 9 arms; the tables have all."
+    ]
+    [chart] = [block for block in blocks if isinstance(block, Chart)]
+    assert len([column for column in chart.table.columns if "," not in column]) == 1 + 8
+    assert len(table(blocks, "value")) == 9
+    tests = table(blocks, "pairs")
+    assert {(row["B"], row["A"]) for row in tests} == {("algo.epsilon=0", f"algo.epsilon={arm}") for arm in range(1, 9)}
+
+
 def test_an_unfinished_run_is_named(tmp_path: Path) -> None:
     blocks = sections(
         trained(tmp_path / "a", [0.1, 0.2], train={"max_steps": 9}), trained(tmp_path / "b", [0.1], seed=1)
