@@ -5,6 +5,7 @@ A report is made of directories that anyone may have written: numbers that are n
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 LARGEST = 1e100
@@ -21,6 +22,18 @@ def is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and -LARGEST < value < LARGEST
 
 
+def are_numbers(values: list[Any]) -> bool:
+    """``is_number`` of all of many, without a call for each: there may be millions."""
+    if not set(map(type, values)) <= {int, float}:
+        return False
+    return not values or (min(values) > -LARGEST and max(values) < LARGEST and not math.isnan(sum(values)))
+
+
+def are_tokens(values: list[Any]) -> bool:
+    """Whether all of many are token ids."""
+    return set(map(type, values)) <= {int} and (not values or (min(values) >= 0 and max(values) < TOKENS))
+
+
 def row(metrics: dict[str, Any]) -> str | None:
     """What is wrong with a row of metrics; None if nothing is."""
     if not (is_number(metrics["step"]) and 0 <= metrics["step"] < MOST_STEPS):
@@ -34,7 +47,7 @@ def row(metrics: dict[str, Any]) -> str | None:
 def rollout(record: dict[str, Any]) -> str | None:
     """What is wrong with a line of a rollouts file; None if nothing is. Only what it has is looked at."""
     tokens = record.get("token_ids", [])
-    if not (isinstance(tokens, list) and all(type(token) is int and 0 <= token < TOKENS for token in tokens)):
+    if not (isinstance(tokens, list) and are_tokens(tokens)):
         return "token_ids are no tokens"
     for name in ("reward", "oracle", "advantage"):
         if record.get(name) is not None and not is_number(record[name]):
@@ -71,7 +84,7 @@ def _numbers_by_token(record: dict[str, Any], count: int) -> str | None:
         values = record.get(name)
         if values is None:
             continue
-        if not (isinstance(values, list) and len(values) == count and all(map(is_number, values))):
+        if not (isinstance(values, list) and len(values) == count and are_numbers(values)):
             return f"{name} are no numbers, one a token"
     return None
 
@@ -95,6 +108,6 @@ def _is_credit(value: Any) -> bool:
     if not isinstance(value, dict) or type(value.get("samples")) is not int:
         return False
     lists = [value.get(name) for name in ("positions", "right", "low", "high")]
-    return all(isinstance(each, list) and all(map(is_number, each)) for each in lists) and (
+    return all(isinstance(each, list) and are_numbers(each) for each in lists) and (
         len({len(each) for each in lists if each is not None}) == 1
     )
