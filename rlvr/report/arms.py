@@ -11,7 +11,7 @@ from typing import Any
 from rlvr.config_file import read_mapping
 from rlvr.errors import RlvrError
 from rlvr.report.blocks import Cell, Table
-from rlvr.report.runs import Run
+from rlvr.report.runs import Run, run_named
 
 LONGEST = 40
 """Characters of a value in an arm's name; of a path, the last."""
@@ -50,7 +50,7 @@ def arms_of(runs: Sequence[Run]) -> list[Arm]:
     names = names_of(runs)
     groups: list[tuple[tuple[str, Flat], list[Seeded]]] = []
     for name, run in zip(names, runs, strict=True):
-        recipe, seeds = _recipe(run.config, {run.path.resolve()})
+        recipe, seeds = _recipe(run.config, run.path, {run.path.resolve()})
         kind, seeded = (run.stage, flat(recipe)), Seeded(name=name, run=run, seeds=seeds)
         for known, members in groups:
             if known == kind:
@@ -110,28 +110,20 @@ def flat(config: dict[str, Any], prefix: str = "") -> Flat:
     return leaves
 
 
-def _recipe(config: dict[str, Any], seen: set[Path]) -> tuple[dict[str, Any], tuple[str, ...]]:
+def _recipe(config: dict[str, Any], path: Path, seen: set[Path]) -> tuple[dict[str, Any], tuple[str, ...]]:
     """A configuration without its seed, with that of the run that made its model in the model's place; and all their seeds."""
     recipe, seeds = {key: value for key, value in config.items() if key != "seed"}, (_text(config.get("seed")),)
-    made = _made(config.get("model"))
-    if made is None or made[0] in seen:
+    model = config.get("model")
+    made = run_named(model, path) if isinstance(model, str) else None
+    if made is None or made.resolve() in seen:
         return recipe, seeds
-    folder, checkpoint, below = made
-    model, earlier = _recipe(below, seen | {folder})
-    return {**recipe, "model": {**model, "checkpoint": checkpoint}}, seeds + earlier
-
-
-def _made(model: Any) -> tuple[Path, str, dict[str, Any]] | None:
-    """The run that made a model, the name of the checkpoint if one was named, and the run's configuration; None if no run is there."""
-    if not isinstance(model, str) or "\0" in model:
-        return None
-    path, checkpoint = Path(model), ""
-    if path.parent.name == "checkpoints":
-        path, checkpoint = path.parent.parent, path.name
     try:
-        return path.resolve(), checkpoint, read_mapping(path / "config.yaml")
-    except (RlvrError, OSError):
-        return None
+        below = read_mapping(made / "config.yaml")
+    except RlvrError:
+        return recipe, seeds
+    checkpoint = Path(str(model)).name if Path(str(model)).parent.name == "checkpoints" else ""
+    of_model, earlier = _recipe(below, made, seen | {made.resolve()})
+    return {**recipe, "model": {**of_model, "checkpoint": checkpoint}}, seeds + earlier
 
 
 def _shared(recipe: Flat, members: list[Seeded]) -> Flat:

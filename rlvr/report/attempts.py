@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -12,9 +13,10 @@ from typing import Any
 from tokenizers import Tokenizer
 from tokenizers.decoders import DecodeStream
 
+from rlvr.report import sound
 from rlvr.report.runs import Run
 from rlvr.runtime.foreign import Foreign
-from rlvr.runtime.written import NUMBER, Fields, read_lines
+from rlvr.runtime.written import NUMBER, Fields
 
 NEEDED: Fields = {
     "index": int,
@@ -75,16 +77,16 @@ class Attempt:
 
 
 def attempts(run: Run, step: int, pieces: Pieces, lines: Sequence[int] | None = None) -> list[Attempt]:
-    """The rollouts of a step, all or those of some lines. RlvrError as ``Run.rollouts`` says."""
-    records, studies = run.rollouts(step, NEEDED), studied(run, step)
-    chosen = range(len(records)) if lines is None else lines
+    """The rollouts of a step, all or those of some lines that it has. RlvrError as ``Run.rollouts`` says."""
+    records, studies = run.numbered_rollouts(step, NEEDED), studied(run, step)
+    chosen = records if lines is None else [line for line in lines if line in records]
     return [_attempt(step, line, records[line], pieces, studies.get(line)) for line in chosen]
 
 
 def studied(run: Run, step: int) -> dict[int, dict[str, Any]]:
     """What a study found of a step's rollouts, by line of their file; empty without one."""
-    rows = read_lines(run.path / "study" / f"step_{step:06d}.jsonl", STUDIED, whole=True)
-    return {row["line"]: row for row in rows}
+    rows = run.lines(f"study/step_{step:06d}.jsonl", STUDIED, sound.study)
+    return {row["line"]: row for row in rows.values()}
 
 
 def _attempt(step: int, line: int, record: dict[str, Any], pieces: Pieces, study: dict[str, Any] | None) -> Attempt:
@@ -101,7 +103,7 @@ def _attempt(step: int, line: int, record: dict[str, Any], pieces: Pieces, study
         entropies=record.get("entropies"),
         advantages=advantages,
         trained=[trained] * count if isinstance(trained, bool) else trained,
-        studied=study,
+        studied=study if study is not None and len(study["logprobs"]) == count else None,
     )
 
 
@@ -109,7 +111,7 @@ def pieces_of(run: Run) -> Pieces:
     """How a run's tokens are spelt: by the tokenizer of its newest checkpoint, or of its model; else each as its number."""
     for folder in [*_newest_first(run.path), *_model_folders(run)]:
         tokenizer: Tokenizer | None = None
-        if (folder / "tokenizer.json").is_file():
+        if os.path.isfile(folder / "tokenizer.json"):  # no error, as Path's would be, for a name that is none
             with Foreign():
                 tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
         if tokenizer is not None:
@@ -124,7 +126,9 @@ def _newest_first(run: Path) -> list[Path]:
 def _model_folders(run: Run) -> list[Path]:
     """Where the model that a run began from may be: a run's newest checkpoint, or the folder itself."""
     model = run.config.get("model")
-    return [*_newest_first(Path(model)), Path(model)] if isinstance(model, str) else []
+    if not isinstance(model, str) or not os.path.isdir(model):
+        return []
+    return [*_newest_first(Path(model)), Path(model)]
 
 
 def spelt(tokenizer: Tokenizer, ids: list[int]) -> list[str]:

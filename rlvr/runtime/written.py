@@ -1,6 +1,7 @@
 """Reading back what runs wrote, whoever made the run directory: what is damaged is named, never a traceback."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,8 @@ from rlvr.errors import RlvrError
 Fields = dict[str, type | tuple[type, ...]]
 """Which keys an object has, and of which type their values are."""
 NUMBER = (int, float)
+SAID = 3
+"""Damaged lines of a file that are named."""
 
 
 def read_object(path: Path) -> dict[str, Any]:
@@ -29,13 +32,54 @@ def read_lines(path: Path, fields: Fields, *, whole: bool = False) -> list[dict[
     return [_object(line, f"{path}:{number}", fields, "remove the line") for number, line in enumerate(lines, start=1)]
 
 
+def sound_lines(
+    path: Path, fields: Fields, flaw: Callable[[dict[str, Any]], str | None]
+) -> tuple[dict[int, dict[str, Any]], str | None]:
+    """The sound objects of a file by line, from 0, for a reader who wants what is left of a damaged file.
+
+    flaw: what is wrong with an object beyond its fields. With them comes what was left out, in words; None if nothing was.
+    No file, no objects. A file that cannot be read is one that has none.
+    """
+    if not path.exists():
+        return {}, None
+    try:
+        lines = read_bytes(path).splitlines()
+    except RlvrError as error:
+        return {}, str(error)
+    found: dict[int, dict[str, Any]] = {}
+    wrong: list[str] = []
+    for number, line in enumerate(lines):
+        value = _parsed(line, fields)
+        if isinstance(value, dict) and (reason := flaw(value)) is not None:
+            value = reason
+        if isinstance(value, dict):
+            found[number] = value
+        else:
+            wrong.append(f"line {number + 1} ({value})")
+    if not wrong:
+        return found, None
+    more = f" and {len(wrong) - SAID} more" if len(wrong) > SAID else ""
+    return (
+        found,
+        f"{path}: {len(wrong)} of {len(lines)} lines are damaged and left out: {', '.join(wrong[:SAID])}{more}",
+    )
+
+
 def _object(text: bytes, where: str, fields: Fields, remedy: str) -> dict[str, Any]:
+    value = _parsed(text, fields)
+    if isinstance(value, str):
+        raise RlvrError(where, f"is damaged: {value}", remedy=remedy)
+    return value
+
+
+def _parsed(text: bytes, fields: Fields) -> dict[str, Any] | str:
+    """The JSON object that a text is, or what is wrong with it."""
     try:
         value = json.loads(str(text, "utf-8"))
     except (ValueError, RecursionError):
-        raise RlvrError(where, "is damaged: not JSON", remedy=remedy) from None
+        return "not JSON"
     if not isinstance(value, dict):
-        raise RlvrError(where, "is damaged: not a JSON object", remedy=remedy)
+        return "not a JSON object"
     if wrong := [name for name, kind in fields.items() if not isinstance(value.get(name), kind)]:
-        raise RlvrError(where, f"is damaged: {wrong[0]} is missing or of another kind", remedy=remedy)
+        return f"{wrong[0]} is missing or of another kind"
     return value

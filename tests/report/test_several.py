@@ -86,6 +86,17 @@ def test_seeds_with_bases_of_their_own_are_one_arm_named_by_what_sets_it_apart(t
     assert (keys[0]["rloo/1"], keys[2]["grpo/0"]) == (1, "grpo")
 
 
+def test_bases_are_found_from_any_working_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    runs = two_arms(tmp_path, 2)
+    for run in runs:
+        config = yaml.safe_load((run / "config.yaml").read_text())
+        relative = Path(config["model"]).relative_to(tmp_path)
+        (run / "config.yaml").write_text(yaml.safe_dump({**config, "model": str(relative)}))
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert len({row["arm"] for row in table(sections(*runs)["runs"].blocks, "arm")}) == 2
+
+
 def test_another_base_is_another_arm(tmp_path: Path) -> None:
     for name, steps in (("short", 5), ("long", 50)):
         make(tmp_path / name, [], train={"max_steps": steps}, data={})
@@ -257,7 +268,7 @@ def test_runs_without_rows_and_the_same_run_twice(tmp_path: Path) -> None:
     assert [block.kind for block in found["arms-rl"].blocks if isinstance(block, Prose)] == ["gap"]
 
 
-@pytest.mark.parametrize("odd", [["x", 1], "<script>", {"a": None}, float("nan"), "n" * 5000, "\0", None])
+@pytest.mark.parametrize("odd", [["x", 1], "<script>", {"a": None}, float("nan"), "n" * 5000, "\0", "~nobody/x", None])
 def test_odd_values_are_shown_not_trusted(odd: Any, tmp_path: Path) -> None:
     runs = [
         trained(tmp_path / "a", [0.1], odd, model=odd, algo={"preset": odd}),
