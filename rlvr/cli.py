@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from rlvr.commands import audits, reading, stages, studies
+from rlvr.commands import audits, reading, reports, stages, studies
 from rlvr.ending import guard
 
 app = typer.Typer(
@@ -122,6 +122,21 @@ def audit(
 ) -> None:
     """Probe a reward from both sides: what it wrongly pays, what it wrongly refuses. Exit 3 past a limit."""
     guard(lambda: audits.audit(config, run, settings, problems, rescore, (max_fp, max_fn), json))
+
+
+@app.command()
+def report(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN_DIR...", help="One run, or several to be compared.")],
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="FILE", help="The file [default: report.html in the one run directory]."),
+    ] = None,
+    figures: Annotated[
+        Path | None, typer.Option("--figures", metavar="DIR", help="Also write every chart as SVG, PNG and CSV there.")
+    ] = None,
+) -> None:
+    """One HTML file that opens offline: what was trained, what changed, why, and what went wrong."""
+    guard(lambda: reports.report(runs, out, figures))
 
 
 @app.command()

@@ -1,0 +1,135 @@
+"""Evaluation runs beside a run: of the model that it made, and of the one that it began from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rlvr.config_file import differences
+from rlvr.report.runs import Run, open_as_it_is, run_named
+from rlvr.report.wording import Interval
+from rlvr.runtime.metrics import Row
+from rlvr.runtime.written import Fields
+from rlvr.statistics import Estimate, paired_shares
+
+MOST_BESIDE = 200
+"""Folders beside a run that are looked at."""
+
+SAME = ("task", "prompt", "reward", "rollout", "eval")
+"""Sections of a configuration in which two evaluations agree if their numbers are to be compared."""
+
+ANSWERED: Fields = {"index": int, "correct": bool, "mode": str}
+"""What is read of an evaluation's rollouts."""
+
+Problem = tuple[str, str, int, str]
+"""What tells problems apart: task, split, number and question."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answers:
+    """What an evaluation's rollouts say, by problem: of each sampled answer its mode and whether it is right, and the greedy one."""
+
+    sampled: dict[Problem, list[tuple[str, bool]]]
+    greedy: dict[Problem, bool]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Beside:
+    """An evaluation of the model that a run began from and one of the model that it made; either may be missing.
+
+    differing: the settings in which they differ, so that their numbers are not compared.
+    """
+
+    before: Run | None
+    after: Run | None
+    differing: list[str]
+
+    @property
+    def comparable(self) -> bool:
+        """Whether there are both, made in the same way."""
+        return self.before is not None and self.after is not None and not self.differing
+
+
+def evaluations_beside(run: Run) -> Beside:
+    """The evaluations in the folders beside a run; of several pairs, the first that can be compared."""
+    found = _evaluations(run)
+    own, begun = run.path.resolve(), run.began_from()
+    after = [each for each in found if (made := each.began_from()) is not None and made.resolve() == own]
+    before = [each for each in found if _evaluates(each, run.config.get("model"), begun)]
+    pairs = [(one, other, _differing(one, other)) for other in after for one in before]
+    chosen = min(pairs, key=lambda pair: len(pair[2]), default=None)
+    if chosen is not None:
+        return Beside(before=chosen[0], after=chosen[1], differing=chosen[2])
+    return Beside(before=next(iter(before), None), after=next(iter(after), None), differing=[])
+
+
+def _evaluations(run: Run) -> list[Run]:
+    """Finished evaluation runs in the same folder."""
+    if run.stage == "eval":
+        return []
+    folders = sorted(path for path in run.path.absolute().parent.iterdir() if (path / "eval.json").is_file())
+    made = [open_as_it_is(path) for path in folders[:MOST_BESIDE] if (path / "config.yaml").is_file()]
+    return [each for each in made if each.stage == "eval" and each.rows]
+
+
+def _evaluates(evaluation: Run, model: object, begun: Path | None) -> bool:
+    """Whether an evaluation is of the model that a run began from."""
+    theirs = evaluation.config.get("model")
+    if not isinstance(model, str) or not isinstance(theirs, str):
+        return False
+    if begun is None:
+        return theirs == model
+    found = run_named(theirs, evaluation.path)
+    return found is not None and found.resolve() == begun.resolve()
+
+
+def _differing(one: Run, other: Run) -> list[str]:
+    old, new = ({key: run.config.get(key) for key in SAME} for run in (one, other))
+    return differences(old, new)
+
+
+def answers(run: Run) -> Answers:
+    """An evaluation's rollouts by problem; of one without rollouts there are none."""
+    sampled: dict[Problem, list[tuple[str, bool]]] = {}
+    greedy: dict[Problem, bool] = {}
+    for step in run.rollout_steps()[-1:]:
+        for record in run.rollouts(step, ANSWERED):
+            problem = _problem(record)
+            if record.get("greedy"):
+                greedy[problem] = record["correct"]
+            else:
+                sampled.setdefault(problem, []).append((record["mode"], record["correct"]))
+    return Answers(sampled=sampled, greedy=greedy)
+
+
+def _problem(record: dict[str, Any]) -> Problem:
+    return str(record.get("task")), str(record.get("split")), record["index"], str(record.get("question"))
+
+
+def share_in(row: Row, name: str) -> Interval | None:
+    """A share of a row with its interval; None unless the row has all three."""
+    value, low, high = row.get(name), row.get(f"{name}_low"), row.get(f"{name}_high")
+    return None if value is None or low is None or high is None else (value, low, high)
+
+
+def changed(before: dict[Problem, float], after: dict[Problem, float]) -> Estimate | None:
+    """The paired difference of a share; None unless the same problems were answered, two or more."""
+    if before.keys() != after.keys() or len(before) < 2:
+        return None
+    return paired_shares([after[problem] - before[problem] for problem in before])
+
+
+def shares(answered: Answers, mode: str | None = None) -> dict[Problem, float]:
+    """By problem the share of sampled answers that are right or, with a mode, that are of this mode."""
+    return {
+        problem: sum(right if mode is None else name == mode for name, right in given) / len(given)
+        for problem, given in answered.sampled.items()
+    }
+
+
+def first_and_last(rows: Sequence[Row], name: str) -> tuple[tuple[int, Interval], tuple[int, Interval]] | None:
+    """The first and the last measurement of a share while training, each with its step; None unless there are two."""
+    found = [(int(row["step"] or 0), share) for row in rows if (share := share_in(row, name)) is not None]
+    return (found[0], found[-1]) if len(found) > 1 else None
