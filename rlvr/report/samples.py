@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,7 +55,7 @@ def samples(run: Run) -> list[Section]:
     groups = {step: found for step, found in groups.items() if found}
     if not groups:
         return []
-    tables = [_over_time(groups), *_telling(groups[max(groups)]), *_paid_and_wrong(groups)]
+    tables = [_over_time(groups), *_telling(groups), *_paid_and_wrong(groups)]
     said = f"Read from {counted(len(groups), 'step')} of the {counted(len(run.rollout_steps()), 'step')} whose rollouts were saved."
     return [
         Section(name="tokens", title="Token by token", blocks=_readers(run, groups)),
@@ -123,27 +123,32 @@ def _attempt(record: Record) -> list[Cell]:
     ]
 
 
-def _telling(groups: Sequence[Group]) -> Iterator[Block]:
-    """The best, the worst and the most telling group of a step: the last's share of right answers is nearest to a half."""
-    sampled = [group for group in groups if len(group.rollouts) > 1]
-    if not sampled:
+def _telling(groups: dict[int, list[Group]]) -> Iterator[Block]:
+    """The best and the worst group of the last step, and of all steps the most telling: its share of right answers is nearest to a half."""
+    sampled = {step: [group for group in own if len(group.rollouts) > 1] for step, own in groups.items()}
+    last = sampled[max(sampled)]
+    if not last:
         return
-    step = sampled[0].step
-    kinds = {
-        "Best": max(sampled, key=lambda group: (group.reward, group.right)),
-        "Worst": min(sampled, key=lambda group: (group.reward, group.right)),
-        "Most telling": min(sampled, key=lambda group: abs(group.right - 0.5)),
-    }
-    for kind, group in kinds.items():
-        share = f"{sum(record['correct'] for record in group.rollouts.values())} of {len(group.rollouts)} right"
-        caption = (
-            f"{kind} group of step {step}: {_cut(group.first['question'])} (gold answer {_cut(group.first['answer'])}; {share}, "
-            f"mean reward {group.reward:.3g})."
+    yield _of_group("Best", max(last, key=lambda group: (group.reward, group.right)))
+    yield _of_group("Worst", min(last, key=lambda group: (group.reward, group.right)))
+    telling = min((group for own in sampled.values() for group in own), key=lambda group: abs(group.right - 0.5))
+    if telling.right in (0.0, 1.0):
+        yield Prose(
+            text="Every group that was read is all right or all wrong, so none of them teaches by comparison.",
+            kind="gap",
         )
-        if kind == "Most telling" and group.right in (0.0, 1.0):
-            caption += " Every group of the step is all right or all wrong, so none teaches by comparison."
-        rows: list[list[Cell]] = [_attempt(record) for record in list(group.rollouts.values())[:SHOWN_ATTEMPTS]]
-        yield Table(columns=COLUMNS[2:], rows=rows, caption=caption)
+    else:
+        yield _of_group("Most telling", telling)
+
+
+def _of_group(kind: str, group: Group) -> Table:
+    right = f"{sum(record['correct'] for record in group.rollouts.values())} of {len(group.rollouts)} right"
+    caption = (
+        f"{kind} group of step {group.step}: {_cut(group.first['question'])} (gold answer {_cut(group.first['answer'])}; {right}, "
+        f"mean reward {group.reward:.3g})."
+    )
+    rows: list[list[Cell]] = [_attempt(record) for record in list(group.rollouts.values())[:SHOWN_ATTEMPTS]]
+    return Table(columns=COLUMNS[2:], rows=rows, caption=caption)
 
 
 def _paid_and_wrong(groups: dict[int, list[Group]]) -> Iterator[Block]:
