@@ -12,10 +12,11 @@ from rlvr.report.blocks import Prose, Section
 from rlvr.report.evaluations import modes_in, tasks_in
 from rlvr.report.gaps import explanations, missing, unfinished, warnings
 from rlvr.report.runs import Run
+from rlvr.report.series import modes_of, series_of
 from rlvr.report.spent import parameters_of, spent_by
 from rlvr.report.wording import Interval, amount, counted, shown, went
 from rlvr.runtime.metrics import Row
-from rlvr.statistics import Estimate, difference, t_interval
+from rlvr.statistics import Estimate, difference, t_interval, wilson
 
 TRUNCATED = 0.05
 """Share of rollouts that ran out of tokens from which on it is said."""
@@ -173,8 +174,9 @@ def _grown(rows: Sequence[Row], task: str) -> tuple[str, Interval, Interval] | N
     for mode in modes_in(rows, task):
         old, new = (share_in(row, f"eval/{task}/mode/{mode}/probability") for row in rows)
         if new is not None:
-            # A mode that an evaluation never saw is in no row; how little that says is left to the other's interval.
-            found.append((mode, old or (0.0, 0.0, new[2] - new[1]), new))
+            # A mode that an evaluation never saw is not in its row: it had none of its problems, which count once each.
+            never = (0.0, *wilson(0.0, rows[0].get(f"eval/{task}/problems") or 0.0))
+            found.append((mode, old or never, new))
     return max(found, key=lambda each: each[2][0] - each[1][0]) if len(found) > 1 else None
 
 
@@ -214,14 +216,13 @@ def _reward(run: Run) -> str | None:
 
 def _mode(run: Run) -> str | None:
     """The mode whose share of the rollouts grew most."""
-    names = dict.fromkeys(
-        name for row in run.rows for name in row if name.startswith("mode/") and name.endswith("/probability")
-    )
-    ends = {name: found for name in names if (found := tenths(run.rows, name)) is not None}
-    if len(names) < 2 or not ends:
+    found = modes_of(series_of(run)).shares  # 0 where a mode did not occur, which no row says
+    rows: list[Row] = [dict(zip(found, values, strict=True)) for values in zip(*found.values(), strict=True)]
+    ends = {mode: both for mode in found if (both := tenths(rows, mode)) is not None}
+    if len(found) < 2 or not ends:
         return None
-    name = max(ends, key=lambda each: ends[each][1].mean - ends[each][0].mean)
-    return _over_tenths(run.rows, name, f"P({name.removeprefix('mode/').removesuffix('/probability')}) while training")
+    mode = max(ends, key=lambda each: ends[each][1].mean - ends[each][0].mean)
+    return _over_tenths(rows, mode, f"P({mode}) while training")
 
 
 def _loss(run: Run) -> str | None:

@@ -33,7 +33,7 @@ def evaluation(path: Path, sampled: dict[str, list[bool]], greedy: dict[str, boo
     """An evaluation with answers to questions."""
     make(path, [{"step": 0, "eval/modsum/accuracy": 0.5, "eval/modsum/accuracy_low": 0.4, "eval/modsum/accuracy_high": 0.6}], **config)  # fmt: skip
     lines = [
-        {"task": "modsum", "split": "test", "index": number, "question": question, "correct": correct, "greedy": greedily}
+        {"task": "modsum", "split": "test", "index": number, "question": question, "correct": correct, "greedy": greedily, "mode": "direct"}
         for number, question in enumerate(sampled)
         for greedily, answers in ((False, sampled[question]), (True, [greedy[question]]))
         for correct in answers
