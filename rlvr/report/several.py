@@ -8,10 +8,12 @@ from collections.abc import Sequence
 
 from rlvr.report.arms import Arm, arms_of, differing, names_of
 from rlvr.report.blocks import Block, Cell, Chart, Prose, Section, Table
+from rlvr.report.gaps import unfinished
 from rlvr.report.measures import Measure, measures
 from rlvr.report.paired import problem_tests, seed_tests
 from rlvr.report.plots import COLOURS, Bar, Line, bars, lines
 from rlvr.report.runs import Run
+from rlvr.report.wording import counted
 from rlvr.statistics import Estimate, t_interval
 
 STAGES = {
@@ -36,21 +38,18 @@ def compare(runs: list[Run]) -> list[Section]:
 
 def _overview(runs: Sequence[Run], arms: Sequence[Arm]) -> Section:
     counts = Counter(arm.stage for arm in arms)
-    found = ", ".join(f"{_counted(count, 'arm')} of {STAGES[stage].lower()}" for stage, count in counts.items())
+    found = ", ".join(f"{counted(count, 'arm')} of {STAGES[stage].lower()}" for stage, count in counts.items())
     text = (
-        f"{_counted(len(runs), 'run')} in {found}. Runs are of one arm where their configurations are equal but for the seed, and those of the "
+        f"{counted(len(runs), 'run')} in {found}. Runs are of one arm where their configurations are equal but for the seed, and those of the "
         "runs that made their models too. Bands are 95 % t-intervals over the runs of an arm."
     )
     return Section(name="runs", title="The runs", blocks=[Prose(text=text), _table_of_runs(arms), *_unfinished(arms)])
 
 
 def _unfinished(arms: Sequence[Arm]) -> list[Block]:
-    """Which runs lack steps: an arm's mean goes on without them."""
-    found = []
-    for each in (each for arm in arms for each in arm.runs):
-        last, wanted = _last_step(each.run), _max_steps(each.run)
-        if wanted is not None and (last or 0) < wanted:
-            found.append(f"{each.name} ends at step {last or 0:g} of {wanted:g}")
+    """Which runs are not finished: an arm's mean goes on without their steps."""
+    left = [(each.name, unfinished(each.run)) for arm in arms for each in arm.runs]
+    found = [f"{name} ({text})" for name, text in left if text is not None]
     text = f"Unfinished: {'; '.join(found)}. From there on, the mean of its arm is that of the other runs."
     return [Prose(text=text, kind="gap")] if found else []
 
@@ -60,13 +59,8 @@ def _last_step(run: Run) -> float | None:
 
 
 def _max_steps(run: Run) -> float | None:
-    train = run.config.get("train")
-    steps = train.get("max_steps") if isinstance(train, dict) else None
+    steps = run.setting("train", "max_steps")
     return steps if isinstance(steps, int) else None
-
-
-def _counted(count: int, word: str) -> str:
-    return f"{count} {word}{'' if count == 1 else 's'}"
 
 
 def _table_of_runs(arms: Sequence[Arm]) -> Table:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -190,24 +191,21 @@ def tenths(rows: Sequence[Row], name: str) -> tuple[Estimate, Estimate] | None:
     return (t_interval(values[:count]), t_interval(values[-count:])) if len(values) >= 2 * count else None
 
 
-def _over_tenths(rows: Sequence[Row], name: str, words: str) -> str | None:
+def _over_tenths(rows: Sequence[Row], name: str, words: str, *, share: bool = False) -> str | None:
+    """How a metric went over the steps, in words. share: it and its interval lie between 0 and 1."""
     ends = tenths(rows, name)
     if ends is None:
         return None
+    least, most = (0.0, 1.0) if share else (-math.inf, math.inf)
     old, new = (
-        (each.mean, each.mean if each.low is None else each.low, each.mean if each.high is None else each.high)
+        (
+            each.mean,
+            each.mean if each.low is None else max(least, each.low),
+            each.mean if each.high is None else min(most, each.high),
+        )
         for each in ends
     )
-    # The same rule of squares as for shares: the distances to the ends of two independent intervals.
-    found = difference(old, new)
-    text = went(old, new, Estimate(mean=found.mean, low=_apart(old, new, -1), high=_apart(old, new, +1), p=None))
-    return f"{words} {text}, over the first and the last tenth of the steps"
-
-
-def _apart(old: Interval, new: Interval, side: int) -> float:
-    """An end of the interval of a difference of two independent means."""
-    ours, theirs = (new[0] - new[1], old[2] - old[0]) if side < 0 else (new[2] - new[0], old[0] - old[1])
-    return float(new[0] - old[0] + side * (ours**2 + theirs**2) ** 0.5)
+    return f"{words} {went(old, new, difference(old, new, most=most))}, over the first and the last tenth of the steps"
 
 
 def _reward(run: Run) -> str | None:
@@ -222,7 +220,7 @@ def _mode(run: Run) -> str | None:
     if len(found) < 2 or not ends:
         return None
     mode = max(ends, key=lambda each: ends[each][1].mean - ends[each][0].mean)
-    return _over_tenths(rows, mode, f"P({mode}) while training")
+    return _over_tenths(rows, mode, f"P({mode}) while training", share=True)
 
 
 def _loss(run: Run) -> str | None:

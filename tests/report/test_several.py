@@ -258,7 +258,7 @@ def test_an_unfinished_run_is_named(tmp_path: Path) -> None:
         trained(tmp_path / "a", [0.1, 0.2], train={"max_steps": 9}), trained(tmp_path / "b", [0.1], seed=1)
     )["runs"].blocks
     [gap] = [block.text for block in blocks if isinstance(block, Prose) and block.kind == "gap"]
-    assert gap.startswith("Unfinished: a ends at step 2 of 9.")
+    assert gap.startswith("Unfinished: a (it has done 2 of 9 steps).")
 
 
 def test_runs_without_rows_and_the_same_run_twice(tmp_path: Path) -> None:
