@@ -5,6 +5,9 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from typing import TypeVar
+
+Value = TypeVar("Value")
 
 Z95 = 1.959963984540054
 MOST_FLIPS = 30
@@ -188,6 +191,17 @@ def difference(before: tuple[float, float, float], after: tuple[float, float, fl
     down = math.hypot(after[0] - after[1], before[2] - before[0])
     up = math.hypot(after[2] - after[0], before[0] - before[1])
     return Estimate(mean=value, low=max(-most, value - down), high=min(most, value + up), p=None)
+
+
+def spread(values: Sequence[Value], most: int) -> list[Value]:
+    """At most so many (two or more) of some values, evenly from the first to the last.
+
+    >>> spread(range(1, 10), 3)
+    [1, 5, 9]
+    """
+    if len(values) <= most:
+        return list(values)
+    return [values[round(number * (len(values) - 1) / (most - 1))] for number in range(most)]
 
 
 def holm(p_values: Sequence[float | None]) -> list[float | None]:

@@ -13,7 +13,7 @@ from rlvr.report.attempts import Pieces, pieces_of, studied
 from rlvr.report.blocks import Block, Cell, Prose, Section, Table
 from rlvr.report.plots import Bar, bars
 from rlvr.report.runs import Run
-from rlvr.statistics import wilson
+from rlvr.statistics import spread, wilson
 
 FILES = 12
 """Steps that are read, evenly over the run."""
@@ -124,7 +124,7 @@ def forks(run: Run) -> Section | None:
             "(versions before this one did not write it), or no context came back often enough."
         )
         return Section(name="forks", title=title, blocks=[Prose(text=why, kind="gap")])
-    steps = _spread(run.rollout_steps())
+    steps = spread(run.rollout_steps(), FILES)
     third = _third(len(steps))
     intro = (
         f"A fork is a context at which the policy was among its most uncertain {FORKS:.0%} of tokens. A context is the two tokens before a place; "
@@ -142,7 +142,7 @@ def top_forks(run: Run, count: int = SHOWN) -> list[Fork]:
 
     RlvrError as ``Run.rollouts`` says.
     """
-    steps = _spread(run.rollout_steps())
+    steps = spread(run.rollout_steps(), FILES)
     third = _third(len(steps))
     ends: set[int] = set()
     read = [_of_step(run, step, ends) for step in steps]
@@ -201,13 +201,6 @@ def _places(tokens: _Tokens, rows: np.ndarray) -> _Places:
     ids, counts = np.unique(tokens.ids[rows], return_counts=True)
     chosen = dict(zip(ids.tolist(), counts.tolist(), strict=True))
     return _Places(count=int(rows.sum()), entropy=float(tokens.entropies[rows].sum()), chosen=chosen)
-
-
-def _spread(steps: list[int]) -> list[int]:
-    """At most FILES of the steps, evenly, the first and the last among them."""
-    if len(steps) <= FILES:
-        return steps
-    return [steps[round(number * (len(steps) - 1) / (FILES - 1))] for number in range(FILES)]
 
 
 def _third(count: int) -> int:

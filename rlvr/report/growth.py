@@ -16,7 +16,8 @@ from rlvr.report.blocks import Block, Cell, Prose, Section, Table
 from rlvr.report.fits import FEWEST, Fit, log_odds, logistic
 from rlvr.report.plots import Line, lines
 from rlvr.report.runs import Run
-from rlvr.report.series import Column, Modes, number
+from rlvr.report.series import Column, Modes
+from rlvr.report.wording import number
 from rlvr.statistics import t_interval, wilson
 
 BETWEEN = (0.01, 0.99)

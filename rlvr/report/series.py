@@ -9,6 +9,7 @@ from functools import cached_property
 
 from rlvr.report.plots import Line
 from rlvr.report.runs import Run
+from rlvr.report.wording import number
 from rlvr.runtime.metrics import Row
 from rlvr.statistics import wilson
 
@@ -256,11 +257,3 @@ def _ends(bound: Sequence[float | None] | None, count: int) -> tuple[float, floa
     """The means of a bound's first and last values."""
     known = [value for value in bound or () if value is not None]
     return (sum(known[:count]) / count, sum(known[-count:]) / count) if len(known) >= count else None
-
-
-def number(value: float) -> str:
-    """
-    >>> number(0.05432), number(12345.6), number(1.0), number(-0.0)
-    ('0.0543', '12,346', '1', '0')
-    """
-    return f"{value:,.0f}" if abs(value) >= 999.5 else f"{value + 0.0:.3g}"

@@ -13,7 +13,7 @@ from rlvr.report.measures import Measure, measures
 from rlvr.report.paired import problem_tests, seed_tests
 from rlvr.report.plots import COLOURS, Bar, Line, bars, lines
 from rlvr.report.runs import Run
-from rlvr.report.wording import counted
+from rlvr.report.wording import counted, number
 from rlvr.statistics import Estimate, t_interval
 
 STAGES = {
@@ -132,7 +132,8 @@ def _over_steps(name: str, measure: Measure, arms: Sequence[Arm]) -> Chart | Non
 
 
 def _ends(line: Line) -> str:
-    return f"{line.name}: {line.values[0]:.4g} at step {line.x[0]:g}, {line.values[-1]:.4g} at step {line.x[-1]:g}"
+    first, *_, last = [number(value) for value in (line.values[0], *line.values) if value is not None]
+    return f"{line.name}: {first} at step {line.x[0]:g}, {last} at step {line.x[-1]:g}"
 
 
 def line_of(measure: Measure, arm: Arm) -> Line | None:
@@ -168,7 +169,7 @@ def _in_the_end(name: str, measure: Measure, arms: Sequence[Arm]) -> Chart | Non
     ]
     if not drawn:
         return None
-    summary = f"{measure.title}: {', '.join(f'{bar.category} {bar.value:.4g}' for bar in drawn)}."
+    summary = f"{measure.title}: {', '.join(f'{bar.category} {number(bar.value)}' for bar in drawn)}."
     return bars(name, measure.title, summary, drawn, x="arm", y=measure.y, share=measure.share)
 
 

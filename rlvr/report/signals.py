@@ -11,7 +11,8 @@ from rlvr.report.blocks import Block, Prose, Section
 from rlvr.report.learning import measured_tasks
 from rlvr.report.plots import Bar, Line, bars, lines, stacked
 from rlvr.report.runs import Run
-from rlvr.report.series import Modes, Series, all_told, modes_of, number, series_in, series_of
+from rlvr.report.series import Modes, Series, all_told, modes_of, series_in, series_of
+from rlvr.report.wording import number
 
 ENTROPIES = (0.01, 0.03, 0.1, 0.3, 0.7, 1.0, 2.0)
 """Bounds (nats) between which tokens are counted by entropy: most are nearly sure, and 0.69 is the toss of a coin."""
