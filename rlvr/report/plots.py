@@ -76,7 +76,7 @@ def lines(
 
     A line of few values has a dot at each, so that one value can be seen, and its intervals as bars.
     """
-    across, drawn = _across(drawn, x), thinned(drawn)
+    across, caption, drawn = _across(drawn, x), _averaged(drawn), thinned(drawn)
     values = [row for line in drawn for row in _rows(line, log=log)]
     up = {"field": "value", "type": "quantitative", "title": y, **_upwards(values, share=share, log=log)}
     colour, dash = _colour(drawn), _dash(drawn)
@@ -107,7 +107,7 @@ def lines(
         _points(position, tooltip),
     ]
     spec = _spec(summary, values, {"layer": layers})
-    return Chart(name=name, title=title, summary=summary, table=_wide(drawn, x), spec=spec)
+    return Chart(name=name, title=title, summary=summary, table=_wide(drawn, x, caption), spec=spec)
 
 
 def stacked(name: str, title: str, summary: str, drawn: Sequence[Line], *, y: str, x: str = "step") -> Chart:
@@ -115,7 +115,7 @@ def stacked(name: str, title: str, summary: str, drawn: Sequence[Line], *, y: st
 
     Each part is named in the picture where it is tallest, if it is tall enough to hold its name.
     """
-    across, drawn = _across(drawn, x), thinned(drawn)
+    across, caption, drawn = _across(drawn, x), _averaged(drawn), thinned(drawn)
     whole = {at: 0.0 for line in drawn for at, value in zip(line.x, line.values, strict=True) if value is not None}
     filled = []
     for line in drawn:
@@ -133,7 +133,7 @@ def stacked(name: str, title: str, summary: str, drawn: Sequence[Line], *, y: st
     mark = area if len(whole) > 1 else {"type": "bar", "aria": False, "size": 40}
     layers = [{"mark": mark, "encoding": encoding}, _names(filled, across)]
     spec = _spec(summary, values, {"layer": layers})
-    return Chart(name=name, title=title, summary=summary, table=_wide(drawn, x), spec=spec)
+    return Chart(name=name, title=title, summary=summary, table=_wide(drawn, x, caption), spec=spec)
 
 
 def bars(name: str, title: str, summary: str, drawn: Sequence[Bar], *, x: str, y: str, share: bool = False) -> Chart:
@@ -185,6 +185,12 @@ def thinned(drawn: Sequence[Line], most: int = MOST_POINTS) -> list[Line]:
     return [line if len(line.x) <= most else _cut(line, starts, middles) for line in drawn]
 
 
+def _averaged(drawn: Sequence[Line]) -> str:
+    """What a table of lines says of those that are too long to be drawn in full."""
+    longest = max((len(line.x) for line in drawn), default=0)
+    return f"Each row is a mean over neighbours: {longest:,} values are {MOST_POINTS}" if longest > MOST_POINTS else ""
+
+
 def _cut(line: Line, starts: Sequence[float], middles: Sequence[float | None]) -> Line:
     return replace(
         line,
@@ -231,7 +237,7 @@ def _short(value: float | None) -> float | None:
     return None if value is None else float(f"{value:.6g}")
 
 
-def _wide(drawn: Sequence[Line], x: str) -> Table:
+def _wide(drawn: Sequence[Line], x: str, caption: str) -> Table:
     """A table with a row for each x and a column for each line, and two for its interval."""
     columns: list[str] = [x]
     cells: dict[float, list[Cell]] = {}
@@ -245,7 +251,7 @@ def _wide(drawn: Sequence[Line], x: str) -> Table:
             if line.low is not None and line.high is not None:
                 row += [_short(line.low[number]), _short(line.high[number])]
     rows = [[_short(at), *row, *[None] * (len(columns) - 1 - len(row))] for at, row in sorted(cells.items())]
-    return Table(columns=columns, rows=rows)
+    return Table(columns=columns, rows=rows, caption=caption)
 
 
 # ------------------------------------------------------------------------------------------------ parts of a specification
