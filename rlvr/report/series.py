@@ -78,8 +78,12 @@ class Series:
 
     @cached_property
     def rollouts(self) -> Column:
-        """How many rollouts each row is of, refills among them: all their tokens over their mean length."""
-        pairs = zip(self.column("tokens/rollout"), self.column("rollout/length_mean"), strict=True)
+        """How many rollouts each row is of, refills among them."""
+        return self.rollouts_of("")
+
+    def rollouts_of(self, part: str) -> Column:
+        """How many rollouts of a part, ``task/NAME/`` of a mixture's, each row is of: all their tokens over their mean length."""
+        pairs = zip(self.column(f"{part}tokens/rollout"), self.column(f"{part}rollout/length_mean"), strict=True)
         return [round(tokens / mean) if tokens and mean else None for tokens, mean in pairs]
 
 
