@@ -160,19 +160,12 @@ def training_seconds(run: Run) -> float | None:
 
     None if one of them cannot be found from here; a model that no run made cost nothing here.
     """
-    total, seen = 0.0, {run.path.resolve()}
-    model = run.config.get("model")
-    while isinstance(model, str):
-        path = Path(model)
-        if not path.exists() and looks_local(model):
-            return None
-        if not (path / "config.yaml").is_file() or path.resolve() in seen:
-            break
-        parent = open_finished(path)
-        seen.add(path.resolve())
-        total += parent.seconds()
-        model = parent.config.get("model")
-    return total
+    made = list(ancestry(run))
+    first = made[-1] if made else run
+    model = first.config.get("model")
+    if isinstance(model, str) and first.began_from() is None and looks_local(model) and not Path(model).exists():
+        return None
+    return sum(each.seconds() for each in made)
 
 
 def _configuration(path: Path) -> Path:
