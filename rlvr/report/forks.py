@@ -235,9 +235,9 @@ def _pair(key: int) -> Pair:
 def _exact(run: Run, wanted: set[int]) -> dict[int, list[dict[int, tuple[float, float]]]]:
     """For contexts, at each studied token the probabilities of its alternatives before and after, by id."""
     found: dict[int, list[dict[int, tuple[float, float]]]] = {}
-    for step in run.rollout_steps():
+    for step in sorted({*run.rollout_steps()} & {*run.study_steps()}):
         studies = studied(run, step)
-        rows = run.numbered_rollouts(step) if studies else {}
+        rows = run.numbered_rollouts(step)
         for line, study in studies.items():
             tokens = _tokens(rows[line]) if line in rows else None
             if tokens is None:
