@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,8 +70,8 @@ def _evaluations(run: Run) -> list[Run]:
     """Finished evaluation runs in the same folder."""
     if run.stage == "eval":
         return []
-    folders = sorted(path for path in run.path.absolute().parent.iterdir() if (path / "eval.json").is_file())
-    made = [open_as_it_is(path) for path in folders[:MOST_BESIDE] if (path / "config.yaml").is_file()]
+    folders = sorted(file.parent for file in run.path.absolute().parent.glob("*/eval.json") if os.path.isfile(file))
+    made = [open_as_it_is(path) for path in folders[:MOST_BESIDE] if os.path.isfile(path / "config.yaml")]
     return [each for each in made if each.stage == "eval" and each.rows]
 
 

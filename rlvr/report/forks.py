@@ -244,9 +244,9 @@ def _exact(run: Run, wanted: set[int]) -> dict[int, list[dict[int, tuple[float, 
     found: dict[int, list[dict[int, tuple[float, float]]]] = {}
     for step in run.rollout_steps():
         studies = studied(run, step)
-        rows = run.rollouts(step) if studies else []
+        rows = run.numbered_rollouts(step) if studies else {}
         for line, study in studies.items():
-            tokens = _tokens(rows[line]) if 0 <= line < len(rows) else None
+            tokens = _tokens(rows[line]) if line in rows else None
             if tokens is None:
                 continue
             for context, named in zip(tokens.contexts.tolist(), study["alternatives"], strict=False):

@@ -80,10 +80,12 @@ def parameters_of(run: Run) -> int | None:
     folder = run.newest_checkpoint()
     files = [] if folder is None else sorted(file for file in folder.glob("model*.safetensors") if file.is_file())
     try:
+        if folder is not None and not files:
+            raise RlvrError(str(folder), "has no weights that can be read")
         tensors = {name: tensor for file in files for name, tensor in read_header(file).items()}
     except RlvrError as error:
         if run.gaps is not None:
-            run.gaps.setdefault("checkpoints", str(error))
+            run.gaps.setdefault("checkpoints", f"{error}: the model's size is not known")
         return None
     return sum(math.prod(tensor.shape) for tensor in tensors.values()) or None
 
@@ -101,12 +103,15 @@ def chain(run: Run) -> list[Run]:
 
 def spent(run: Run) -> Section | None:
     """Tokens, FLOPs, rollouts and seconds of every run that made the model; None if none is known."""
-    made = [each for each in chain(run) if each.rows]
-    if not made:
+    members = chain(run)
+    costs = [spent_by(each) for each in members if each.rows]
+    for each in members:
+        if each is not run:
+            run.take_gaps_of(each)
+    if not costs:
         return None
-    costs = [spent_by(each) for each in made]
     blocks: list[Block] = [Prose(text=text) for text in _sentences(costs)]
-    beginning = _beginning(chain(run)[0])
+    beginning = _beginning(members[0])
     blocks += [Prose(text=beginning, kind="gap")] if beginning else []
     blocks += [_table(costs), *_charts(costs), Prose(text=LEFT_OUT)]
     return Section(name="spent", title="Tokens, FLOPs and time spent", blocks=blocks)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from rlvr.models.location import object_in
 from rlvr.report.beside import answers, changed, evaluations_beside, first_and_last, share_in, shares
 from rlvr.report.blocks import Prose, Section
 from rlvr.report.evaluations import modes_in, tasks_in
@@ -19,6 +19,8 @@ from rlvr.statistics import Estimate, difference, t_interval
 
 TRUNCATED = 0.05
 """Share of rollouts that ran out of tokens from which on it is said."""
+
+Bounds = tuple[float, float]
 
 BY = {"pretrain": "by pretraining from scratch", "sft": "by imitation (SFT)"}
 
@@ -49,7 +51,7 @@ def what_was_trained(run: Run) -> str:
 def _model(run: Run) -> str:
     """``A llama of 131,968 parameters``, as far as it is known."""
     folder = run.newest_checkpoint()
-    kind = (object_in(folder / "config.json") or {}).get("model_type") if folder is not None else None
+    kind = run.object(f"checkpoints/{folder.name}/config.json").get("model_type") if folder is not None else None
     name = kind[:40] if isinstance(kind, str) and kind else "model"
     parameters = parameters_of(run)
     return f"A {name}" + (f" of {amount(parameters)} parameters" if parameters is not None else "")
@@ -188,12 +190,17 @@ def tenths(rows: Sequence[Row], name: str) -> tuple[Estimate, Estimate] | None:
     return (t_interval(values[:count]), t_interval(values[-count:])) if len(values) >= 2 * count else None
 
 
-def _over_tenths(rows: Sequence[Row], name: str, words: str) -> str | None:
+def _over_tenths(rows: Sequence[Row], name: str, words: str, most: Bounds = (-math.inf, math.inf)) -> str | None:
+    """How a metric went from the first to the last tenth. most: what its values lie between, and so its intervals."""
     ends = tenths(rows, name)
     if ends is None:
         return None
     old, new = (
-        (each.mean, each.mean if each.low is None else each.low, each.mean if each.high is None else each.high)
+        (
+            each.mean,
+            each.mean if each.low is None else max(most[0], each.low),
+            each.mean if each.high is None else min(most[1], each.high),
+        )
         for each in ends
     )
     # The same rule of squares as for shares: the distances to the ends of two independent intervals.
@@ -221,7 +228,7 @@ def _mode(run: Run) -> str | None:
     if len(names) < 2 or not ends:
         return None
     name = max(ends, key=lambda each: ends[each][1].mean - ends[each][0].mean)
-    return _over_tenths(run.rows, name, f"P({name.removeprefix('mode/').removesuffix('/probability')}) while training")
+    return _over_tenths(run.rows, name, f"P({name.removeprefix('mode/').removesuffix('/probability')}) while training", (0.0, 1.0))
 
 
 def _loss(run: Run) -> str | None:
