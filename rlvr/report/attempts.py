@@ -92,7 +92,7 @@ def studied(run: Run, step: int) -> dict[int, dict[str, Any]]:
 def _attempt(step: int, line: int, record: dict[str, Any], pieces: Pieces, study: dict[str, Any] | None) -> Attempt:
     count = len(record["token_ids"])
     advantages, trained = record.get("advantages"), record.get("trained")
-    if advantages is None and record["advantage"] is not None:
+    if advantages is None and record.get("advantage") is not None:
         advantages = [record["advantage"]] * count
     return Attempt(
         step=step,
@@ -162,7 +162,7 @@ def as_json(attempt: Attempt) -> dict[str, Any]:
     values: by quantity and token, those that were measured alone. Numbers have four digits.
     """
     record, count = attempt.record, _shown(attempt.pieces)
-    advantage, trained = record["advantage"], attempt.trained
+    advantage, trained = record.get("advantage"), attempt.trained
     return {
         "step": attempt.step,
         "line": attempt.line,
@@ -172,7 +172,7 @@ def as_json(attempt: Attempt) -> dict[str, Any]:
         "stop": record["stop_reason"],
         "reward": _short(record["reward"]),
         "advantage": None if advantage is None else _short(advantage),
-        "graded": "; ".join(_graded(name, paid, record["reasons"]) for name, paid in record["rewards"].items()),
+        "graded": "; ".join(_graded(name, paid, record.get("reasons") or {}) for name, paid in record["rewards"].items()),
         "length": len(attempt.pieces),
         "characters": sum(map(len, attempt.pieces)),
         "pieces": [piece[:MOST_CHARACTERS] for piece in attempt.pieces[:count]],

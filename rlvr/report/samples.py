@@ -113,7 +113,7 @@ def _cells(group: Group, record: Record) -> list[Cell]:
 
 
 def _attempt(record: Record) -> list[Cell]:
-    advantage = record["advantage"]
+    advantage = record.get("advantage")
     return [
         _cut(record["mode"]),
         "right" if record["correct"] else "wrong",

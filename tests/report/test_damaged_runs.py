@@ -65,7 +65,7 @@ def test_an_unfinished_run_shows_what_it_has(run: Path) -> None:
 
 
 def test_a_run_of_an_older_version_is_shown_without_what_it_did_not_write(run: Path) -> None:
-    later = ("advantages", "trained", "entropies", "ref_logprobs", "reasons", "prompt_ids", "oracle")
+    later = ("advantages", "trained", "entropies", "ref_logprobs", "reasons", "prompt_ids", "oracle", "advantage")
     for file in (run / "rollouts").iterdir():
         records = [json.loads(line) for line in file.read_text().splitlines()]
         write_lines(file, [{key: value for key, value in each.items() if key not in later} for each in records])
@@ -80,7 +80,7 @@ def test_a_run_of_an_older_version_is_shown_without_what_it_did_not_write(run: P
     assert "do not say how uncertain the policy was" in page.said("forks")
     assert "so it is" in page.said("samples")
     [attempts] = page.data["readers"]
-    assert {tuple(each["values"]) for each in attempts} == {("advantage", "logprob")}
+    assert {tuple(each["values"]) for each in attempts} == {("logprob",)}
 
 
 def test_a_run_without_rollouts_shows_its_curves(run: Path) -> None:
@@ -236,7 +236,7 @@ BAD_ROLLOUTS = {
 def test_a_damaged_rollout_is_named_and_the_others_are_shown(reason: str, run: Path) -> None:
     file = run / "rollouts" / "step_000006.jsonl"
     with file.open("a") as end:
-        end.write(json.dumps(rollout(5, completion="spoilt words", **BAD_ROLLOUTS[reason])) + "\n")
+        end.write(json.dumps({**rollout(5, completion="spoilt words"), **BAD_ROLLOUTS[reason]}) + "\n")
     page, lines = report(run)
     assert lines == [f"note: {file}: 1 of 9 lines are damaged and left out: line 9 ({reason})"]
     assert "spoilt words" not in page.said("samples")
