@@ -129,8 +129,8 @@ def _sentences(costs: Sequence[Spent]) -> list[str]:
         f"RL sampled {amount(sampled)} tokens and trained on {amount(trained)}: {sampled / read:.1%} and {trained / read:.1%} of the "
         f"{amount(read)} that pretraining trained on."
     )
-    ours, theirs = sum(map(_flops, learning)), sum(map(_flops, pretraining))
-    if ours and theirs:
+    if all(each.parameters is not None for each in (*learning, *pretraining)):
+        ours, theirs = sum(map(_flops, learning)), sum(map(_flops, pretraining))
         text += f" In FLOPs, sampling included, RL took {ours / theirs:.1%} of pretraining."
     return [text]
 

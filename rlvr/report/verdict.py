@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -19,6 +18,9 @@ from rlvr.statistics import Estimate, difference, t_interval
 
 TRUNCATED = 0.05
 """Share of rollouts that ran out of tokens from which on it is said."""
+
+NO_FAULT = ("solved", "loss_near_zero")
+"""Kinds of notes that say how a run went, not that anything is wrong with it."""
 
 Bounds = tuple[float, float]
 
@@ -256,19 +258,19 @@ def what_went_wrong(run: Run) -> str:
         found.append(f"{counted(damaged, 'file')} {'is' if damaged == 1 else 'are'} damaged")
     lacking = missing(run)
     found += [f"missing: {'; '.join(lacking)}"] if lacking else []
-    return (
-        f"What went wrong: {'; '.join(found)}."
-        if found
-        else ("Nothing was flagged: no notes, no warnings, no failed updates or graders, nothing missing or damaged.")
-    )
+    if found:
+        return f"What went wrong: {'; '.join(found)}."
+    noted = " What was noted while it trained is no fault." if explanations(run) else ""
+    return f"Nothing was flagged: no warnings, no failed updates or graders, nothing missing or damaged.{noted}"
 
 
 def _noted(run: Run) -> list[str]:
     found = []
-    if told := explanations(run):
-        kinds = Counter(str(each.get("kind", "note"))[:40].replace("_", " ") for each in told)
-        first = {str(each.get("kind", "note"))[:40].replace("_", " "): each["step"] for each in reversed(told)}
-        listed = ", ".join(f"{kind} from step {first[kind]}" for kind in list(kinds)[:4])
+    if told := [each for each in explanations(run) if each.get("kind") not in NO_FAULT]:
+        first: dict[str, int] = {}
+        for each in told:
+            first.setdefault(str(each.get("kind", "note"))[:40].replace("_", " "), each["step"])
+        listed = ", ".join(f"{kind} from step {step}" for kind, step in list(first.items())[:4])
         found.append(f"{counted(len(told), 'note')} while it trained ({listed})")
     if warned := warnings(run):
         found.append(f"{counted(len(warned), 'warning')} before it began")
