@@ -109,15 +109,27 @@ def _attempt(step: int, line: int, record: dict[str, Any], pieces: Pieces, study
 
 
 def pieces_of(run: Run) -> Pieces:
-    """How a run's tokens are spelt: by the tokenizer of its newest checkpoint, or of its model; else each as its number."""
+    """How a run's tokens are spelt, by its tokenizer (``tokenizer_of``)."""
+    return pieces_by(tokenizer_of(run))
+
+
+def pieces_by(tokenizer: Tokenizer | None) -> Pieces:
+    """How a tokenizer spells tokens; without one each is its number."""
+    if tokenizer is None:
+        return lambda ids: [f"‹{token}›" for token in ids]
+    return partial(spelt, tokenizer)
+
+
+def tokenizer_of(run: Run) -> Tokenizer | None:
+    """The tokenizer of a run's newest checkpoint, or of its model; None if none can be read."""
     for folder in [*_newest_first(run.path), *_model_folders(run)]:
-        tokenizer: Tokenizer | None = None
-        if os.path.isfile(folder / "tokenizer.json"):  # no error, as Path's would be, for a name that is none
+        file = folder / "tokenizer.json"
+        if os.path.isfile(file):  # no error, as Path's would be, for a name that is none
             with Foreign():
-                tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-        if tokenizer is not None:
-            return partial(spelt, tokenizer)
-    return lambda ids: [f"‹{token}›" for token in ids]
+                return Tokenizer.from_file(str(file))
+            if run.gaps is not None:
+                run.gaps.setdefault("tokenizer.json", f"{file}: is no tokenizer that can be read")
+    return None
 
 
 def _newest_first(run: Path) -> list[Path]:

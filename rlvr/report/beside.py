@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from glob import glob
 from pathlib import Path
 
 from rlvr.config_file import differences
 from rlvr.report.runs import Run, open_as_it_is, run_named
 from rlvr.report.wording import Interval
 from rlvr.runtime.metrics import Row
+from rlvr.runtime.saved import step_folders
 from rlvr.runtime.written import Fields
 from rlvr.statistics import Estimate, paired_shares
 
@@ -56,9 +56,9 @@ class Beside:
 def evaluations_beside(run: Run) -> Beside:
     """The evaluations in the folders beside a run; of several pairs, the first that can be compared."""
     found = _evaluations(run)
-    own, begun = run.path.resolve(), run.began_from()
-    after = [each for each in found if (made := each.began_from()) is not None and made.resolve() == own]
-    before = [each for each in found if _evaluates(each, run.config.get("model"), begun)]
+    own, begun = _named(str(run.path.absolute()), run), _named(run.config.get("model"), run)
+    after = [each for each in found if _named(each.config.get("model"), each) == own]
+    before = [each for each in found if begun is not None and _named(each.config.get("model"), each) == begun]
     pairs = [(one, other, _differing(one, other)) for other in after for one in before]
     chosen = min(pairs, key=lambda pair: len(pair[2]), default=None)
     if chosen is not None:
@@ -70,25 +70,22 @@ def _evaluations(run: Run) -> list[Run]:
     """Finished evaluation runs in the same folder."""
     if run.stage == "eval":
         return []
-    parent = run.path.absolute().parent
-    names = sorted(
-        os.path.dirname(name) for name in glob("*/eval.json", root_dir=parent)
-    )  # no error where it may not look
-    made = [
-        open_as_it_is(parent / name) for name in names[:MOST_BESIDE] if os.path.isfile(parent / name / "config.yaml")
-    ]
+    folders = sorted(file.parent for file in run.path.absolute().parent.glob("*/eval.json") if os.path.isfile(file))
+    made = [open_as_it_is(path) for path in folders[:MOST_BESIDE] if os.path.isfile(path / "config.yaml")]
     return [each for each in made if each.stage == "eval" and each.rows]
 
 
-def _evaluates(evaluation: Run, model: object, begun: Path | None) -> bool:
-    """Whether an evaluation is of the model that a run began from."""
-    theirs = evaluation.config.get("model")
-    if not isinstance(model, str) or not isinstance(theirs, str):
-        return False
-    if begun is None:
-        return theirs == model
-    found = run_named(theirs, evaluation.path)
-    return found is not None and found.resolve() == begun.resolve()
+def _named(model: object, near: Run) -> tuple[str, str] | None:
+    """The run and the checkpoint that a ``model:`` value names, a run's newest unless it says which; of no run, the name itself."""
+    if not isinstance(model, str):
+        return None
+    found = run_named(model, near.path)
+    if found is None:
+        return model, ""
+    if found.name != Path(model).name:
+        return os.path.realpath(found), Path(model).name
+    newest = next(reversed(step_folders(found / "checkpoints")), None)
+    return os.path.realpath(found), "" if newest is None else newest.name
 
 
 def _differing(one: Run, other: Run) -> list[str]:

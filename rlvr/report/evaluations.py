@@ -132,6 +132,8 @@ def _before_and_after(run: Run) -> Section | None:
     blocks += _passes(given, sides)
     blocks += _by_mode([(name, side.rows[-1]) for name, side in sides])
     blocks.append(Prose(text=HOW))
+    for _, side in sides:
+        run.take_gaps_of(side)
     return Section(name="before-and-after", title="Before and after", blocks=blocks)
 
 

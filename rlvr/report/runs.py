@@ -58,16 +58,19 @@ class Run:
         return _steps(self.path / "study")
 
     def rollouts(self, step: int, fields: Fields | None = None) -> list[dict[str, Any]]:
-        """The rollouts of one step. RlvrError if they were not written, are damaged, or lack one of the fields."""
+        """The rollouts of one step. RlvrError if they were not written, are damaged, or lack one of the fields, unless damage is left out."""
         return list(self.numbered_rollouts(step, fields).values())
 
     def numbered_rollouts(self, step: int, fields: Fields | None = None) -> dict[int, dict[str, Any]]:
         """The same by line of their file, from 0."""
         name = f"rollouts/step_{step:06d}.jsonl"
-        if not (self.path / name).exists():
+        if self.gaps is None and not (self.path / name).exists():
             steps = ", ".join(map(str, self.rollout_steps())) or "none"
             raise RlvrError(str(self.path), "has no rollouts of that step", got=step, allowed=steps)
-        return self.lines(name, fields or {}, sound.rollout)
+        found = self.lines(name, fields or {}, sound.rollout)
+        if not found and self.gaps is not None:
+            self.gaps.setdefault(name, f"{self.path / name}: holds no rollouts")
+        return found
 
     def lines(
         self, name: str, fields: Fields, flaw: Callable[[dict[str, Any]], str | None] = lambda _: None
@@ -86,7 +89,7 @@ class Run:
     def object(self, name: str) -> dict[str, Any]:
         """The JSON object in one of its files; an empty one without the file. RlvrError if it is damaged."""
         file = self.path / name
-        if not file.exists():
+        if not os.path.lexists(file):
             return {}
         try:
             if file.is_file() and file.stat().st_size > LARGEST_OBJECT:
@@ -97,6 +100,11 @@ class Run:
                 raise
             self.gaps.setdefault(name, str(error))
             return {}
+
+    def take_gaps_of(self, other: Run) -> None:
+        """Note what is damaged of another run too, since its numbers stand in the report of this one."""
+        if self.gaps is not None and other.gaps is not None:
+            self.gaps.update({f"{other.path}/{name}": text for name, text in other.gaps.items()})
 
     def newest_checkpoint(self) -> Path | None:
         """The folder of its newest checkpoint, whole or not; None if there is none."""
@@ -170,7 +178,7 @@ def training_seconds(run: Run) -> float | None:
 
 def _configuration(path: Path) -> Path:
     file = path / "config.yaml"
-    if not file.is_file():
+    if not os.path.isfile(file):  # no error, as Path's would be, for a name that is none
         raise RlvrError(
             str(path), "is not a run directory: it has no config.yaml", remedy="give a directory under runs/"
         )

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from rlvr.report.attempts import NEEDED, as_json, attempts, pieces_of, studied
+from rlvr.report.attempts import NEEDED, as_json, attempts, pieces_by, studied, tokenizer_of
 from rlvr.report.blocks import Block, Cell, Prose, Reader, Section, Table
 from rlvr.report.runs import Run
 from rlvr.report.wording import counted
@@ -180,11 +180,17 @@ def _cut(text: str) -> str:
 
 def _readers(run: Run, groups: dict[int, list[Group]]) -> list[Block]:
     chosen = _chosen(run, groups)
-    pieces = pieces_of(run)
+    tokenizer = tokenizer_of(run)
+    pieces = pieces_by(tokenizer)
     found = [as_json(each) for step, lines in chosen.items() for each in attempts(run, step, pieces, lines)]
     blocks: list[Block] = [Reader(title="Rollouts token by token", attempts=found)]
     if not any(each["study"] for each in found):
         text = f"No rollout was studied: rlvr study {run.path} adds the alternatives at each token, its change since an earlier checkpoint, and where the answer was decided."
+        blocks.insert(0, Prose(text=text, kind="gap"))
+    if tokenizer is None:
+        text = (
+            "No tokenizer was found, neither in its checkpoints nor with its model: tokens are shown as their numbers."
+        )
         blocks.insert(0, Prose(text=text, kind="gap"))
     return blocks
 

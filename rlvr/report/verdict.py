@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from rlvr.models.location import object_in
 from rlvr.report.beside import answers, changed, evaluations_beside, first_and_last, share_in, shares
 from rlvr.report.blocks import Prose, Section
 from rlvr.report.evaluations import modes_in, tasks_in
@@ -21,6 +19,9 @@ from rlvr.statistics import Estimate, difference, t_interval, wilson
 
 TRUNCATED = 0.05
 """Share of rollouts that ran out of tokens from which on it is said."""
+
+NO_FAULT = ("solved", "loss_near_zero")
+"""Kinds of notes that say how a run went, not that anything is wrong with it."""
 
 BY = {"pretrain": "by pretraining from scratch", "sft": "by imitation (SFT)"}
 
@@ -51,7 +52,7 @@ def what_was_trained(run: Run) -> str:
 def _model(run: Run) -> str:
     """``A llama of 131,968 parameters``, as far as it is known."""
     folder = run.newest_checkpoint()
-    kind = (object_in(folder / "config.json") or {}).get("model_type") if folder is not None else None
+    kind = run.object(f"checkpoints/{folder.name}/config.json").get("model_type") if folder is not None else None
     name = kind[:40] if isinstance(kind, str) and kind else "model"
     parameters = parameters_of(run)
     return f"A {name}" + (f" of {amount(parameters)} parameters" if parameters is not None else "")
@@ -248,19 +249,19 @@ def what_went_wrong(run: Run) -> str:
         found.append(f"{counted(damaged, 'file')} {'is' if damaged == 1 else 'are'} damaged")
     lacking = missing(run)
     found += [f"missing: {'; '.join(lacking)}"] if lacking else []
-    return (
-        f"What went wrong: {'; '.join(found)}."
-        if found
-        else ("Nothing was flagged: no notes, no warnings, no failed updates or graders, nothing missing or damaged.")
-    )
+    if found:
+        return f"What went wrong: {'; '.join(found)}."
+    noted = " What was noted while it trained is no fault." if explanations(run) else ""
+    return f"Nothing was flagged: no warnings, no failed updates or graders, nothing missing or damaged.{noted}"
 
 
 def _noted(run: Run) -> list[str]:
     found = []
-    if told := explanations(run):
-        kinds = Counter(str(each.get("kind", "note"))[:40].replace("_", " ") for each in told)
-        first = {str(each.get("kind", "note"))[:40].replace("_", " "): each["step"] for each in reversed(told)}
-        listed = ", ".join(f"{kind} from step {first[kind]}" for kind in list(kinds)[:4])
+    if told := [each for each in explanations(run) if each.get("kind") not in NO_FAULT]:
+        first: dict[str, int] = {}
+        for each in told:
+            first.setdefault(str(each.get("kind", "note"))[:40].replace("_", " "), each["step"])
+        listed = ", ".join(f"{kind} from step {step}" for kind, step in list(first.items())[:4])
         found.append(f"{counted(len(told), 'note')} while it trained ({listed})")
     if warned := warnings(run):
         found.append(f"{counted(len(warned), 'warning')} before it began")
