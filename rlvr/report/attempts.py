@@ -160,7 +160,9 @@ def as_json(attempt: Attempt) -> dict[str, Any]:
         "stop": record["stop_reason"],
         "reward": _short(record["reward"]),
         "advantage": None if advantage is None else _short(advantage),
-        "graded": "; ".join(_graded(name, paid, record["reasons"]) for name, paid in record["rewards"].items()),
+        "graded": "; ".join(
+            _graded(name, paid, record.get("reasons") or {}) for name, paid in record["rewards"].items()
+        ),
         "length": len(attempt.pieces),
         "characters": sum(map(len, attempt.pieces)),
         "pieces": [piece[:MOST_CHARACTERS] for piece in attempt.pieces[:count]],
@@ -230,8 +232,9 @@ def _shown(pieces: list[str]) -> int:
     return min(len(pieces), MOST_TOKENS)
 
 
-def _graded(name: str, paid: float, reasons: dict[str, str]) -> str:
-    return f"{name} {paid:.4g}" + (f" ({reasons[name]})" if reasons.get(name) else "")
+def _graded(name: str, paid: float, reasons: dict[str, Any]) -> str:
+    reason = reasons.get(name)
+    return f"{name} {paid:.4g}" + (f" ({reason.replace('_', ' ')})" if isinstance(reason, str) else "")
 
 
 def _short(value: float) -> float:
