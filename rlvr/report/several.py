@@ -146,8 +146,8 @@ def _size(test: dict[str, Cell]) -> str:
 
 
 def _counts(test: dict[str, Cell]) -> str:
-    counts = sorted(value for value in (test["only A right"], test["only B right"]) if isinstance(value, int))
-    return f"{counts[-1]:,} of the {sum(counts):,}"
+    counts = [value for name in ("only A right", "only B right") if isinstance(value := test[name], int)]
+    return f"{max(counts):,} of the {sum(counts):,}"
 
 
 def _charts(stage: str, found: Sequence[Measure], arms: Sequence[Arm]) -> list[Block]:
