@@ -146,8 +146,10 @@ def _size(test: dict[str, Cell]) -> str:
 
 
 def _counts(test: dict[str, Cell]) -> str:
-    counts = [value for name in ("only A right", "only B right") if isinstance(value := test[name], int)]
-    return f"{max(counts):,} of the {sum(counts):,}"
+    one, other = test["only A right"], test["only B right"]
+    assert isinstance(one, int)
+    assert isinstance(other, int)
+    return f"{max(one, other):,} of the {one + other:,}"
 
 
 def _charts(stage: str, found: Sequence[Measure], arms: Sequence[Arm]) -> list[Block]:
