@@ -244,8 +244,9 @@ def _shown(pieces: list[str]) -> int:
     return min(len(pieces), MOST_TOKENS)
 
 
-def _graded(name: str, paid: float, reasons: dict[str, str]) -> str:
-    return f"{name} {paid:.4g}" + (f" ({reasons[name]})" if reasons.get(name) else "")
+def _graded(name: str, paid: float, reasons: dict[str, Any]) -> str:
+    reason = reasons.get(name)
+    return f"{name} {paid:.4g}" + (f" ({reason.replace('_', ' ')})" if isinstance(reason, str) else "")
 
 
 def _short(value: float) -> float:

@@ -127,10 +127,11 @@ def forks(run: Run) -> Section | None:
     steps = spread(run.rollout_steps(), FILES)
     third = _third(len(steps))
     intro = (
-        f"A fork is a context at which the policy was among its most uncertain {FORKS:.0%} of tokens. A context is the two tokens before a place; "
-        "for the first token of a completion, the last of the prompt. Forks are ordered by how much of the uncertainty of the first steps stood "
-        f"there (places times mean entropy); their mean is above that of all tokens then. Early is steps {_listed(steps[:third])}, "
-        f"late is {_listed(steps[-third:])}; shares are of all places of the context, with 95 % Wilson intervals that take places as independent. "
+        f"A fork is where the choice was among the most uncertain {100 * FORKS:.0f} % of its step's tokens. Forks are listed by their context, the two "
+        "tokens before; for the first token of a completion, the last of the prompt. Those come first where most of the uncertainty of the first "
+        "steps stood (places times mean entropy), which is above the mean of all tokens there. "
+        f"Early is {_listed(steps[:third])}, late is {_listed(steps[-third:])}; shares are of all places of the context, with 95 % Wilson intervals that "
+        "take places as independent. · is a space, ⏎ ends a line. "
         "Exact probabilities are means over the tokens that rlvr study looked into, under the model before and after."
     )
     blocks: list[Block] = [Prose(text=intro), _chart(found), _table(found)]
@@ -208,7 +209,7 @@ def _third(count: int) -> int:
 
 
 def _listed(steps: list[int]) -> str:
-    return ", ".join(map(str, steps))
+    return f"step{'' if len(steps) == 1 else 's'} {', '.join(map(str, steps))}"
 
 
 def _tokens(row: dict[str, Any]) -> _Tokens | None:
@@ -306,7 +307,12 @@ def _chart(found: list[Fork]) -> Any:
 
 
 def _quoted(text: str) -> str:
-    return f"“{text[-40:]}”"
+    return f"“{_visible(text[-40:])}”"
+
+
+def _visible(text: str) -> str:
+    """Text whose spaces and ends of lines can be seen, as in the token view."""
+    return text.replace(" ", "·").replace("\n", "⏎")
 
 
 def _percent(share: Share) -> str:
@@ -321,7 +327,7 @@ def _table(found: list[Fork]) -> Table:
     ]  # fmt: skip
     rows: list[list[Cell]] = [
         [
-            *(fork.context, fork.count, fork.entropy_early, fork.entropy_late, choice.text),
+            *(_visible(fork.context), fork.count, fork.entropy_early, fork.entropy_late, _visible(choice.text)),
             *_cells(choice.early),
             *_cells(choice.late),
             *(choice.early.exact, choice.late.exact, fork.studied or None),

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 from statistics import fmean
 
-from rlvr.report.blocks import Block, Cell, Prose, Section, Table
+from rlvr.report.blocks import Block, Cell, Prose, Section, Table, without_empty_columns
 from rlvr.report.fits import FEWEST, Fit, log_odds, logistic
 from rlvr.report.plots import Line, lines
 from rlvr.report.runs import Run
@@ -360,9 +360,10 @@ def _doubled(fit: Fit) -> str:
 def _pace(slope: float) -> str:
     """
     >>> _pace(math.log(2)), _pace(-math.log(2) / 3)
-    ('the odds double every 1 steps', 'the odds halve every 3 steps')
+    ('the odds double every step', 'the odds halve every 3 steps')
     """
-    return f"the odds {'double' if slope > 0 else 'halve'} every {number(math.log(2) / abs(slope))} steps"
+    steps = number(math.log(2) / abs(slope))
+    return f"the odds {'double' if slope > 0 else 'halve'} every {'step' if steps == '1' else f'{steps} steps'}"
 
 
 def _table(known: Sequence[Growth], without: Sequence[str]) -> Table:
@@ -389,4 +390,4 @@ def _table(known: Sequence[Growth], without: Sequence[str]) -> Table:
     if without:
         few = f"{', '.join(without[:PICTURES])}{' and more' if len(without) > PICTURES else ''}"
         caption += f" Too few steps to fit: {len(without)} modes ({few})."
-    return Table(columns=columns, rows=rows, caption=caption)
+    return without_empty_columns(Table(columns=columns, rows=rows, caption=caption))

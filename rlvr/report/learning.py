@@ -166,7 +166,8 @@ def _noise(series: Series) -> list[Block]:
 
 HOW_COUNTED = (
     "Bands are 95 % Wilson intervals that count every rollout of the step, refills among them, as a trial of its own; rollouts of one "
-    f"problem are alike, so the truth is a little wider. A mode has no point at a step where fewer than {FEWEST} rollouts were of it."
+    f"problem are alike, so the truth is a little wider. A mode has no point at a step where fewer than {FEWEST} rollouts were of it, unless "
+    "it never had more."
 )
 
 

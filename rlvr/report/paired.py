@@ -9,7 +9,7 @@ from typing import Any
 from rlvr.errors import RlvrError
 from rlvr.report.arms import Arm, names_of
 from rlvr.report.beside import Answers, Problem, answers, shares
-from rlvr.report.blocks import Block, Cell, Prose, Table
+from rlvr.report.blocks import Block, Cell, Prose, Table, without_empty_columns
 from rlvr.report.measures import Measure
 from rlvr.report.runs import Run
 from rlvr.statistics import MOST_FLIPS, Estimate, holm, mcnemar, paired_shares, sign_flips, t_interval
@@ -46,7 +46,7 @@ def seed_tests(arms: Sequence[Arm], outcomes: Sequence[Measure]) -> list[Block]:
         f"among all tests of this table (Holm 1979), by which the verdict goes; from {FEWEST_FLIPS} pairs on the exact p-value of flipping the "
         "differences' signs (Fisher 1935), and the smallest that so many pairs can reach. Right is what each run's own reward calls so."
     )
-    return [Table(columns=[*columns, "smallest such p", "verdict"], rows=rows, caption=caption)]
+    return [without_empty_columns(Table(columns=[*columns, "smallest such p", "verdict"], rows=rows, caption=caption))]
 
 
 def pairs(members: Sequence[Any]) -> list[tuple[Any, Any]]:

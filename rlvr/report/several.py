@@ -24,6 +24,8 @@ STAGES = {
 }
 MOST_LINES = len(COLOURS)
 """Arms that are drawn: each has a colour and dashes of its own."""
+MOST_TOLD = 6
+"""Tests that are told in words."""
 TESTED = {"reward/mean"}
 """What arms are tested by beside the accuracies of evaluations."""
 
@@ -94,10 +96,54 @@ def _stage(stage: str, arms: Sequence[Arm]) -> Section:
     table = differing(arms)
     tested = [m for m in found if m.key in TESTED or (m.evaluated and m.key.endswith("accuracy"))]
     tests = [*seed_tests(arms, tested), *(problem_tests(runs) if stage == "eval" else [])]
+    tests = [*_told(tests), *tests]
     if not tests and len(runs) > 1:
         tests = [Prose(text="No tests: no two arms have two seeds in common, nor evaluations problems.", kind="gap")]
     blocks = [*([] if table is None else [table]), *tests, final_table(found, arms), *_charts(stage, found, arms)]
     return Section(name=f"arms-{stage}", title=STAGES[stage], blocks=blocks)
+
+
+def _told(tests: Sequence[Block]) -> list[Block]:
+    """What the tests found, in words: a sentence for each of the first tests."""
+    said = []
+    for table in tests:
+        if isinstance(table, Table) and "verdict" in table.columns:
+            said += [_sentence(dict(zip(table.columns, row, strict=True))) for row in table.rows]
+    more = f" {len(said) - MOST_TOLD} more tests are in the tables." if len(said) > MOST_TOLD else ""
+    return [Prose(text=" ".join(said[:MOST_TOLD]) + more)] if said else []
+
+
+def _sentence(test: dict[str, Cell]) -> str:
+    """
+    >>> _sentence({"of": "Mean reward", "A": "a", "B": "b", "pairs": 3, "A − B": -0.5, "from": -0.6, "to": -0.4, "p (Holm)": 0.01, "verdict": "b above a"})
+    'Mean reward: b above a by 0.500 [0.400, 0.600] over 3 pairs (p 0.01).'
+    """
+    kind = ", answering greedily" if "only A right" in test else ", sampled" if "task" in test else ""
+    what, said, size = f"{test.get('of', test.get('task'))}{kind}", str(test["verdict"]), _size(test)
+    if "above" in said:
+        said += f" by {size}" if size else f", which alone is right at {_counts(test)} problems where they differ,"
+    else:
+        said = f"{test['A']} and {test['B']}: {said}" + (f", A − B {size}" if size else "")
+    count = f"{test['pairs']} pairs" if "pairs" in test else f"{test['problems']:,} problems"
+    p = test["p (Holm)"]
+    return f"{what}: {said} over {count} (p {f'{p:.2g}' if isinstance(p, float) else p})."
+
+
+def _size(test: dict[str, Cell]) -> str:
+    """A difference with its interval: of the better over the worse where there is one, else of A over B."""
+    ends = [value for name in ("A − B", "from", "to") if isinstance(value := test.get(name), int | float)]
+    if len(ends) < 3:
+        return ""
+    if "above" in str(test["verdict"]) and ends[0] < 0:
+        ends = [-ends[0], -ends[2], -ends[1]]
+    return f"{ends[0]:.3f} [{ends[1]:.3f}, {ends[2]:.3f}]"
+
+
+def _counts(test: dict[str, Cell]) -> str:
+    one, other = test["only A right"], test["only B right"]
+    assert isinstance(one, int)
+    assert isinstance(other, int)
+    return f"{max(one, other):,} of the {one + other:,}"
 
 
 def _charts(stage: str, found: Sequence[Measure], arms: Sequence[Arm]) -> list[Block]:
