@@ -16,6 +16,7 @@ from tokenizers.decoders import DecodeStream
 from rlvr.report import sound
 from rlvr.report.runs import Run
 from rlvr.runtime.foreign import Foreign
+from rlvr.runtime.saved import step_folders
 from rlvr.runtime.written import NUMBER, Fields
 
 NEEDED: Fields = {
@@ -92,7 +93,7 @@ def studied(run: Run, step: int) -> dict[int, dict[str, Any]]:
 def _attempt(step: int, line: int, record: dict[str, Any], pieces: Pieces, study: dict[str, Any] | None) -> Attempt:
     count = len(record["token_ids"])
     advantages, trained = record.get("advantages"), record.get("trained")
-    if advantages is None and record["advantage"] is not None:
+    if advantages is None and record.get("advantage") is not None:
         advantages = [record["advantage"]] * count
     return Attempt(
         step=step,
@@ -108,27 +109,38 @@ def _attempt(step: int, line: int, record: dict[str, Any], pieces: Pieces, study
 
 
 def pieces_of(run: Run) -> Pieces:
-    """How a run's tokens are spelt: by the tokenizer of its newest checkpoint, or of its model; else each as its number."""
+    """How a run's tokens are spelt, by its tokenizer (``tokenizer_of``)."""
+    return pieces_by(tokenizer_of(run))
+
+
+def pieces_by(tokenizer: Tokenizer | None) -> Pieces:
+    """How a tokenizer spells tokens; without one each is its number."""
+    if tokenizer is None:
+        return lambda ids: [f"‹{token}›" for token in ids]
+    return partial(spelt, tokenizer)
+
+
+def tokenizer_of(run: Run) -> Tokenizer | None:
+    """The tokenizer of a run's newest checkpoint, or of its model; None if none can be read."""
     for folder in [*_newest_first(run.path), *_model_folders(run)]:
-        tokenizer: Tokenizer | None = None
-        if os.path.isfile(folder / "tokenizer.json"):  # no error, as Path's would be, for a name that is none
+        file = folder / "tokenizer.json"
+        if os.path.isfile(file):  # no error, as Path's would be, for a name that is none
             with Foreign():
-                tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-        if tokenizer is not None:
-            return partial(spelt, tokenizer)
-    return lambda ids: [f"‹{token}›" for token in ids]
+                return Tokenizer.from_file(str(file))
+            if run.gaps is not None:
+                run.gaps.setdefault("tokenizer.json", f"{file}: is no tokenizer that can be read")
+    return None
 
 
 def _newest_first(run: Path) -> list[Path]:
-    return sorted((run / "checkpoints").glob("step_*"), reverse=True)
+    return step_folders(run / "checkpoints")[::-1]
 
 
 def _model_folders(run: Run) -> list[Path]:
     """Where the model that a run began from may be: a run's newest checkpoint, or the folder itself."""
-    model = run.config.get("model")
-    if not isinstance(model, str) or not os.path.isdir(model):
-        return []
-    return [*_newest_first(Path(model)), Path(model)]
+    model, begun = run.config.get("model"), run.began_from()
+    found = [] if begun is None else _newest_first(begun)
+    return [*found, Path(model)] if isinstance(model, str) else found
 
 
 def spelt(tokenizer: Tokenizer, ids: list[int]) -> list[str]:
@@ -150,7 +162,7 @@ def as_json(attempt: Attempt) -> dict[str, Any]:
     values: by quantity and token, those that were measured alone. Numbers have four digits.
     """
     record, count = attempt.record, _shown(attempt.pieces)
-    advantage, trained = record["advantage"], attempt.trained
+    advantage, trained = record.get("advantage"), attempt.trained
     return {
         "step": attempt.step,
         "line": attempt.line,
@@ -160,7 +172,9 @@ def as_json(attempt: Attempt) -> dict[str, Any]:
         "stop": record["stop_reason"],
         "reward": _short(record["reward"]),
         "advantage": None if advantage is None else _short(advantage),
-        "graded": "; ".join(_graded(name, paid, record["reasons"]) for name, paid in record["rewards"].items()),
+        "graded": "; ".join(
+            _graded(name, paid, record.get("reasons") or {}) for name, paid in record["rewards"].items()
+        ),
         "length": len(attempt.pieces),
         "characters": sum(map(len, attempt.pieces)),
         "pieces": [piece[:MOST_CHARACTERS] for piece in attempt.pieces[:count]],
@@ -230,8 +244,9 @@ def _shown(pieces: list[str]) -> int:
     return min(len(pieces), MOST_TOKENS)
 
 
-def _graded(name: str, paid: float, reasons: dict[str, str]) -> str:
-    return f"{name} {paid:.4g}" + (f" ({reasons[name]})" if reasons.get(name) else "")
+def _graded(name: str, paid: float, reasons: dict[str, Any]) -> str:
+    reason = reasons.get(name)
+    return f"{name} {paid:.4g}" + (f" ({reason.replace('_', ' ')})" if isinstance(reason, str) else "")
 
 
 def _short(value: float) -> float:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from rlvr.config_file import differences
 from rlvr.report.runs import Run, open_as_it_is, run_named
 from rlvr.report.wording import Interval
 from rlvr.runtime.metrics import Row
+from rlvr.runtime.saved import step_folders
 from rlvr.runtime.written import Fields
 from rlvr.statistics import Estimate, paired_shares
 
@@ -20,7 +21,7 @@ MOST_BESIDE = 200
 SAME = ("task", "prompt", "reward", "rollout", "eval")
 """Sections of a configuration in which two evaluations agree if their numbers are to be compared."""
 
-ANSWERED: Fields = {"index": int, "correct": bool, "mode": str}
+ANSWERED: Fields = {"index": int, "question": str, "correct": bool, "mode": str}
 """What is read of an evaluation's rollouts."""
 
 Problem = tuple[str, str, int, str]
@@ -55,9 +56,9 @@ class Beside:
 def evaluations_beside(run: Run) -> Beside:
     """The evaluations in the folders beside a run; of several pairs, the first that can be compared."""
     found = _evaluations(run)
-    own, begun = run.path.resolve(), run.began_from()
-    after = [each for each in found if (made := each.began_from()) is not None and made.resolve() == own]
-    before = [each for each in found if _evaluates(each, run.config.get("model"), begun)]
+    own, begun = _named(str(run.path.absolute()), run), _named(run.config.get("model"), run)
+    after = [each for each in found if _named(each.config.get("model"), each) == own]
+    before = [each for each in found if begun is not None and _named(each.config.get("model"), each) == begun]
     pairs = [(one, other, _differing(one, other)) for other in after for one in before]
     chosen = min(pairs, key=lambda pair: len(pair[2]), default=None)
     if chosen is not None:
@@ -69,20 +70,22 @@ def _evaluations(run: Run) -> list[Run]:
     """Finished evaluation runs in the same folder."""
     if run.stage == "eval":
         return []
-    folders = sorted(path for path in run.path.absolute().parent.iterdir() if (path / "eval.json").is_file())
-    made = [open_as_it_is(path) for path in folders[:MOST_BESIDE] if (path / "config.yaml").is_file()]
+    folders = sorted(file.parent for file in run.path.absolute().parent.glob("*/eval.json") if os.path.isfile(file))
+    made = [open_as_it_is(path) for path in folders[:MOST_BESIDE] if os.path.isfile(path / "config.yaml")]
     return [each for each in made if each.stage == "eval" and each.rows]
 
 
-def _evaluates(evaluation: Run, model: object, begun: Path | None) -> bool:
-    """Whether an evaluation is of the model that a run began from."""
-    theirs = evaluation.config.get("model")
-    if not isinstance(model, str) or not isinstance(theirs, str):
-        return False
-    if begun is None:
-        return theirs == model
-    found = run_named(theirs, evaluation.path)
-    return found is not None and found.resolve() == begun.resolve()
+def _named(model: object, near: Run) -> tuple[str, str] | None:
+    """The run and the checkpoint that a ``model:`` value names, a run's newest unless it says which; of no run, the name itself."""
+    if not isinstance(model, str):
+        return None
+    found = run_named(model, near.path)
+    if found is None:
+        return model, ""
+    if found.name != Path(model).name:
+        return os.path.realpath(found), Path(model).name
+    newest = next(reversed(step_folders(found / "checkpoints")), None)
+    return os.path.realpath(found), "" if newest is None else newest.name
 
 
 def _differing(one: Run, other: Run) -> list[str]:
@@ -91,21 +94,17 @@ def _differing(one: Run, other: Run) -> list[str]:
 
 
 def answers(run: Run) -> Answers:
-    """An evaluation's rollouts by problem; of one without rollouts there are none."""
+    """An evaluation's rollouts by problem; of one without rollouts there are none. RlvrError as ``Run.rollouts`` says."""
     sampled: dict[Problem, list[tuple[str, bool]]] = {}
     greedy: dict[Problem, bool] = {}
     for step in run.rollout_steps()[-1:]:
         for record in run.rollouts(step, ANSWERED):
-            problem = _problem(record)
+            problem = str(record.get("task")), str(record.get("split")), record["index"], record["question"]
             if record.get("greedy"):
                 greedy[problem] = record["correct"]
             else:
                 sampled.setdefault(problem, []).append((record["mode"], record["correct"]))
     return Answers(sampled=sampled, greedy=greedy)
-
-
-def _problem(record: dict[str, Any]) -> Problem:
-    return str(record.get("task")), str(record.get("split")), record["index"], str(record.get("question"))
 
 
 def share_in(row: Row, name: str) -> Interval | None:

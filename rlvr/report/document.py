@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rlvr.report.blocks import Section
+from rlvr.report.blocks import Block, Prose, Section
 from rlvr.report.evaluations import evaluations
 from rlvr.report.forks import forks
 from rlvr.report.gaps import notes
@@ -23,7 +23,11 @@ def document(runs: Sequence[Run]) -> tuple[str, list[Section]]:
     if len(runs) == 1:
         [run] = runs
         return f"{STAGES[run.stage]}: {run.path}", of_one(run)
-    return f"{len(runs)} runs compared", compare(list(runs))
+    sections = compare(list(runs))
+    damaged: list[Block] = [Prose(text=gap, kind="gap") for run in runs for gap in (run.gaps or {}).values()]
+    if damaged:
+        sections.append(Section(name="notes", title="What is damaged", blocks=damaged))
+    return f"{len(runs)} runs compared", sections
 
 
 def of_one(run: Run) -> list[Section]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from typing import Any
 
 from rlvr.config_file import read_bytes
@@ -27,7 +28,7 @@ def explanations(run: Run) -> list[dict[str, Any]]:
 def warnings(run: Run) -> list[str]:
     """What was warned of before a run began; none without the file."""
     file = run.path / WARNINGS
-    if not file.exists():
+    if not os.path.lexists(file):
         return []
     try:
         found = json.loads(str(read_bytes(file, 10**7), "utf-8"))
@@ -54,19 +55,19 @@ def missing(run: Run) -> list[str]:
     """What a run of its stage usually has and this one lacks, and what therefore cannot be shown."""
     found = []
     if not run.rows:
-        found.append("metrics.jsonl has no rows: there are no curves")
+        found.append("the file metrics.jsonl has no rows: there are no curves")
     if not (run.path / "environment.json").exists():
-        found.append("environment.json is missing: versions, command and seed are not known")
+        found.append("the file environment.json is missing: versions, command and seed are not known")
     sampled = run.stage == "rl" or (run.stage == "eval" and run.setting("task") is not None)
     if sampled and not run.rollout_steps():
-        found.append("rollouts/ has no rollouts: there are no samples and no tokens to read")
+        found.append("the folder rollouts/ has no rollouts: there are no samples and no tokens to read")
     if run.stage != "eval" and run.rows and not any(name.startswith("eval/") for row in run.rows for name in row):
         configured = "it ended before the first" if run.setting("eval") else "eval is not configured"
         found.append(f"there are no evaluations while training ({configured})")
     if run.stage == "rl" and run.rows and not any(name.startswith("entropy/") for name in run.rows[-1]):
         found.append("its rows lack entropies and signal accounting, as those of older versions do")
     if run.stage != "eval" and run.rows and run.newest_checkpoint() is None:
-        found.append("checkpoints/ has no checkpoint: the model's size is not known")
+        found.append("the folder checkpoints/ has no checkpoint: the model's size is not known")
     return found
 
 

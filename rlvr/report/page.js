@@ -202,7 +202,7 @@ function coloursOf(group, changed) {
 
 /** What the colours and bars mean, with numbers. */
 function legendOf(name, bound, attempt) {
-  const { says, from, to, both, down } = QUANTITIES[name];
+  const { says, from, to, both, down, text } = QUANTITIES[name];
   const steps = Array.from({ length: SHADES }, (_, number) => {
     const share = both ? (2 * number) / (SHADES - 1) - 1 : number / (SHADES - 1);
     const value = (down ? -share : share) * bound, end = number === SHADES - 1 || (both && number === 0);
@@ -213,7 +213,7 @@ function legendOf(name, bound, attempt) {
   const scale = make("p", { class: "scale" }, `${from} `, ...steps, ` ${to}`);
   const marks = [];
   if (attempt.trained !== true && attempt.trained !== null) marks.push(make("span", { class: "token untrained" }, make("span", { class: "text" }, "dotted")), " was not trained on. ");
-  const bars = both ? "A bar over a token is for more than 0, one under it for less" : "The higher its bar, the further right on the scale a token is";
+  const bars = both ? `A bar over a token is for more than ${text ? digits(text(0)) : 0}, one under it for less` : "The higher its bar, the further right on the scale a token is";
   marks.push(`${bars}; · is a space, ⏎ ends a line, ‹ › has no text of its own.`);
   return [make("p", { class: "small" }, `${QUANTITIES[name].label}: ${says}.`), scale, make("p", { class: "small" }, ...marks), make("p", { class: "small keys" },
     "Point at a token, or choose one and go on with ← → Home End; ↑ ↓ go to the next fork, one of the most open fifth of its choices.")];

@@ -50,7 +50,7 @@ def one_line(text: str, most: int = 200) -> str:
 
 def verdict(record: Record) -> str:
     """Whether a rollout is right, its mode, what it earned and how long it is, on one line."""
-    advantage = "" if record["advantage"] is None else f" advantage {record['advantage']:+.3f}"
+    advantage = "" if record.get("advantage") is None else f" advantage {record['advantage']:+.3f}"
     mark = "right" if record["correct"] else "wrong"
     head = f"{mark:5} {record['mode']:8} {'greedy ' if record.get('greedy') else ''}reward {record['reward']:.2f}{advantage} {len(record['token_ids'])} tokens"
     return printable(head).replace("\n", " ")

@@ -14,6 +14,7 @@ from rlvr.config_file import read_mapping
 from rlvr.errors import RlvrError
 from rlvr.models.location import looks_local
 from rlvr.report import sound
+from rlvr.report.wording import counted
 from rlvr.runtime.metrics import Row, read_rows
 from rlvr.runtime.saved import step_folders
 from rlvr.runtime.written import Fields, read_lines, read_object, sound_lines
@@ -57,16 +58,19 @@ class Run:
         return _steps(self.path / "study")
 
     def rollouts(self, step: int, fields: Fields | None = None) -> list[dict[str, Any]]:
-        """The rollouts of one step. RlvrError if they were not written, are damaged, or lack one of the fields."""
+        """The rollouts of one step. RlvrError if they were not written, are damaged, or lack one of the fields, unless damage is left out."""
         return list(self.numbered_rollouts(step, fields).values())
 
     def numbered_rollouts(self, step: int, fields: Fields | None = None) -> dict[int, dict[str, Any]]:
         """The same by line of their file, from 0."""
         name = f"rollouts/step_{step:06d}.jsonl"
-        if not (self.path / name).exists():
+        if self.gaps is None and not (self.path / name).exists():
             steps = ", ".join(map(str, self.rollout_steps())) or "none"
             raise RlvrError(str(self.path), "has no rollouts of that step", got=step, allowed=steps)
-        return self.lines(name, fields or {}, sound.rollout)
+        found = self.lines(name, fields or {}, sound.rollout)
+        if not found and self.gaps is not None:
+            self.gaps.setdefault(name, f"{self.path / name}: holds no rollouts")
+        return found
 
     def lines(
         self, name: str, fields: Fields, flaw: Callable[[dict[str, Any]], str | None] = lambda _: None
@@ -85,7 +89,7 @@ class Run:
     def object(self, name: str) -> dict[str, Any]:
         """The JSON object in one of its files; an empty one without the file. RlvrError if it is damaged."""
         file = self.path / name
-        if not file.exists():
+        if not os.path.lexists(file):
             return {}
         try:
             if file.is_file() and file.stat().st_size > LARGEST_OBJECT:
@@ -96,6 +100,11 @@ class Run:
                 raise
             self.gaps.setdefault(name, str(error))
             return {}
+
+    def take_gaps_of(self, other: Run) -> None:
+        """Note what is damaged of another run too, since its numbers stand in the report of this one."""
+        if self.gaps is not None and other.gaps is not None:
+            self.gaps.update({f"{other.path}/{name}": text for name, text in other.gaps.items()})
 
     def newest_checkpoint(self) -> Path | None:
         """The folder of its newest checkpoint, whole or not; None if there is none."""
@@ -123,7 +132,7 @@ def open_as_it_is(path: Path) -> Run:
         config = {}
         gaps["config.yaml"] = str(error)
     run = Run(path=path, stage="", config=config, rows=[], gaps=gaps)
-    rows = [_finite(row) for row in run.lines("metrics.jsonl", {"step": int}, sound.row).values()]
+    rows = _one_a_step(run)
     return Run(
         path=path, stage=stage_of(config) if config else _likely_stage(path, rows), config=config, rows=rows, gaps=gaps
     )
@@ -159,24 +168,17 @@ def training_seconds(run: Run) -> float | None:
 
     None if one of them cannot be found from here; a model that no run made cost nothing here.
     """
-    total, seen = 0.0, {run.path.resolve()}
-    model = run.config.get("model")
-    while isinstance(model, str):
-        path = Path(model)
-        if not path.exists() and looks_local(model):
-            return None
-        if not (path / "config.yaml").is_file() or path.resolve() in seen:
-            break
-        parent = open_finished(path)
-        seen.add(path.resolve())
-        total += parent.seconds()
-        model = parent.config.get("model")
-    return total
+    made = list(ancestry(run))
+    first = made[-1] if made else run
+    model = first.config.get("model")
+    if isinstance(model, str) and first.began_from() is None and looks_local(model) and not Path(model).exists():
+        return None
+    return sum(each.seconds() for each in made)
 
 
 def _configuration(path: Path) -> Path:
     file = path / "config.yaml"
-    if not file.is_file():
+    if not os.path.isfile(file):  # no error, as Path's would be, for a name that is none
         raise RlvrError(
             str(path), "is not a run directory: it has no config.yaml", remedy="give a directory under runs/"
         )
@@ -186,6 +188,16 @@ def _configuration(path: Path) -> Path:
 def _steps(folder: Path) -> list[int]:
     """The steps that files in a folder are named by."""
     return sorted(int(found[1]) for file in folder.glob("step_*.jsonl") if (found := STEP.fullmatch(file.stem)))
+
+
+def _one_a_step(run: Run) -> list[Row]:
+    """The rows in the order of their steps; of several for one step the last, and what that leaves out is noted."""
+    found = [_finite(row) for row in run.lines("metrics.jsonl", {"step": int}, sound.row).values()]
+    by_step = {row["step"] or 0.0: row for row in found}
+    if run.gaps is not None and len(by_step) < len(found):
+        text = f"{run.path / 'metrics.jsonl'}: {counted(len(found) - len(by_step), 'row')} left out, since later ones are of the same steps"
+        run.gaps.setdefault("metrics.jsonl", text)
+    return [by_step[step] for step in sorted(by_step)]
 
 
 def _finite(row: dict[str, Any]) -> Row:

@@ -7,10 +7,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from rlvr.report.attempts import NEEDED, as_json, attempts, pieces_of, studied
+from rlvr.report.attempts import NEEDED, as_json, attempts, pieces_by, studied, tokenizer_of
 from rlvr.report.blocks import Block, Cell, Prose, Reader, Section, Table
 from rlvr.report.runs import Run
 from rlvr.report.wording import counted
+from rlvr.statistics import spread
 
 MOST_STEPS = 8
 """Steps whose files are read, beside those that were studied: a run may have thousands."""
@@ -66,10 +67,7 @@ def samples(run: Run) -> list[Section]:
 def looked_at(run: Run) -> list[int]:
     """The steps whose rollouts are read: the first, the last, some evenly between, and the newest that were studied."""
     steps = run.rollout_steps()
-    spaced = (
-        {steps[round(number * (len(steps) - 1) / (MOST_STEPS - 1))] for number in range(MOST_STEPS)} if steps else set()
-    )
-    return sorted(spaced | (set(run.study_steps()[-MOST_STUDIED:]) & set(steps)))
+    return sorted(set(spread(steps, MOST_STEPS)) | (set(run.study_steps()[-MOST_STUDIED:]) & set(steps)))
 
 
 def _groups(run: Run, step: int) -> list[Group]:
@@ -84,8 +82,7 @@ def _groups(run: Run, step: int) -> list[Group]:
 
 def _over_time(groups: dict[int, list[Group]]) -> Table:
     """One rollout of a few steps, of a problem that all have if there is one: of its group's most frequent mode."""
-    steps = list(groups)
-    steps = sorted({steps[round(number * (len(steps) - 1) / (SHOWN_STEPS - 1))] for number in range(SHOWN_STEPS)})
+    steps = spread(list(groups), SHOWN_STEPS)
     common = set.intersection(*({group.first["question"] for group in groups[step]} for step in steps))
     question = next((group.first["question"] for group in groups[steps[0]] if group.first["question"] in common), None)
     chosen = [
@@ -113,7 +110,7 @@ def _cells(group: Group, record: Record) -> list[Cell]:
 
 
 def _attempt(record: Record) -> list[Cell]:
-    advantage = record["advantage"]
+    advantage = record.get("advantage")
     return [
         _cut(record["mode"]),
         "right" if record["correct"] else "wrong",
@@ -183,11 +180,17 @@ def _cut(text: str) -> str:
 
 def _readers(run: Run, groups: dict[int, list[Group]]) -> list[Block]:
     chosen = _chosen(run, groups)
-    pieces = pieces_of(run)
+    tokenizer = tokenizer_of(run)
+    pieces = pieces_by(tokenizer)
     found = [as_json(each) for step, lines in chosen.items() for each in attempts(run, step, pieces, lines)]
     blocks: list[Block] = [Reader(title="Rollouts token by token", attempts=found)]
     if not any(each["study"] for each in found):
         text = f"No rollout was studied: rlvr study {run.path} adds the alternatives at each token, its change since an earlier checkpoint, and where the answer was decided."
+        blocks.insert(0, Prose(text=text, kind="gap"))
+    if tokenizer is None:
+        text = (
+            "No tokenizer was found, neither in its checkpoints nor with its model: tokens are shown as their numbers."
+        )
         blocks.insert(0, Prose(text=text, kind="gap"))
     return blocks
 

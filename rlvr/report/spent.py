@@ -80,10 +80,12 @@ def parameters_of(run: Run) -> int | None:
     folder = run.newest_checkpoint()
     files = [] if folder is None else sorted(file for file in folder.glob("model*.safetensors") if file.is_file())
     try:
+        if folder is not None and not files:
+            raise RlvrError(str(folder), "has no weights that can be read")
         tensors = {name: tensor for file in files for name, tensor in read_header(file).items()}
     except RlvrError as error:
         if run.gaps is not None:
-            run.gaps.setdefault("checkpoints", str(error))
+            run.gaps.setdefault("checkpoints", f"{error}: the model's size is not known")
         return None
     return sum(math.prod(tensor.shape) for tensor in tensors.values()) or None
 
@@ -101,12 +103,15 @@ def chain(run: Run) -> list[Run]:
 
 def spent(run: Run) -> Section | None:
     """Tokens, FLOPs, rollouts and seconds of every run that made the model; None if none is known."""
-    made = [each for each in chain(run) if each.rows]
-    if not made:
+    members = chain(run)
+    costs = [spent_by(each) for each in members if each.rows]
+    for each in members:
+        if each is not run:
+            run.take_gaps_of(each)
+    if not costs:
         return None
-    costs = [spent_by(each) for each in made]
     blocks: list[Block] = [Prose(text=text) for text in _sentences(costs)]
-    beginning = _beginning(chain(run)[0])
+    beginning = _beginning(members[0])
     blocks += [Prose(text=beginning, kind="gap")] if beginning else []
     blocks += [_table(costs), *_charts(costs), Prose(text=LEFT_OUT)]
     return Section(name="spent", title="Tokens, FLOPs and time spent", blocks=blocks)
@@ -124,8 +129,8 @@ def _sentences(costs: Sequence[Spent]) -> list[str]:
         f"RL sampled {amount(sampled)} tokens and trained on {amount(trained)}: {sampled / read:.1%} and {trained / read:.1%} of the "
         f"{amount(read)} that pretraining trained on."
     )
-    ours, theirs = sum(map(_flops, learning)), sum(map(_flops, pretraining))
-    if ours and theirs:
+    if all(each.parameters is not None for each in (*learning, *pretraining)):
+        ours, theirs = sum(map(_flops, learning)), sum(map(_flops, pretraining))
         text += f" In FLOPs, sampling included, RL took {ours / theirs:.1%} of pretraining."
     return [text]
 

@@ -1,6 +1,7 @@
 """Reading back what runs wrote, whoever made the run directory: what is damaged is named, never a traceback."""
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -38,9 +39,9 @@ def sound_lines(
     """The sound objects of a file by line, from 0, for a reader who wants what is left of a damaged file.
 
     flaw: what is wrong with an object beyond its fields. With them comes what was left out, in words; None if nothing was.
-    No file, no objects. A file that cannot be read is one that has none.
+    No file, no objects. A file that cannot be read is one that has none; so is a link that leads nowhere.
     """
-    if not path.exists():
+    if not os.path.lexists(path):
         return {}, None
     try:
         lines = read_bytes(path).splitlines()
@@ -80,6 +81,11 @@ def _parsed(text: bytes, fields: Fields) -> dict[str, Any] | str:
         return "not JSON"
     if not isinstance(value, dict):
         return "not a JSON object"
-    if wrong := [name for name, kind in fields.items() if not isinstance(value.get(name), kind)]:
+    if wrong := [name for name, kind in fields.items() if not _is(value.get(name), kind)]:
         return f"{wrong[0]} is missing or of another kind"
     return value
+
+
+def _is(value: object, kind: type | tuple[type, ...]) -> bool:
+    """Whether a JSON value is of a type, or of one of some; a truth value is no number."""
+    return type(value) in (kind if isinstance(kind, tuple) else (kind,))

@@ -292,7 +292,7 @@ class Rollouts(Chosen):
 
 
 def _row(record: Record, studied: bool) -> dict[str, str | Text | None]:
-    advantage, entropy = record["advantage"], uncertainty(record)
+    advantage, entropy = record.get("advantage"), uncertainty(record)
     return {
         "verdict": verdict_mark(record),
         "reward": f"{record['reward']:.2f}",
