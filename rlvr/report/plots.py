@@ -37,6 +37,9 @@ EACH = 12
 LARGE = 1e5
 """Axes that reach so far count in thousands (k), millions (M), billions (G), …"""
 
+SHORT = "format(datum.value, '~s')"
+"""How they are written."""
+
 LABELLED = 0.12
 """A part of a whole is labelled where it takes up more than this of the height."""
 
@@ -294,7 +297,7 @@ def _upwards(values: Sequence[dict[str, Any]], *, share: bool, log: bool) -> dic
 
 def _counted(highest: float) -> dict[str, Any]:
     """The axis of large numbers."""
-    return {"axis": {"format": "~s"}} if highest >= LARGE else {}
+    return {"axis": {"labelExpr": SHORT}} if highest >= LARGE else {}
 
 
 def _decades(ends: Sequence[float]) -> dict[str, Any]:
@@ -311,8 +314,8 @@ def _decades(ends: Sequence[float]) -> dict[str, Any]:
     else:
         values = [float(f"1e{power}") for power in range(first, last + 1, -(-(last - first) // 8))]
         low, high = float(f"1e{first}"), float(f"1e{last}")
-    form = ".0e" if first < -4 or last > 12 else "~s" if high >= LARGE else ",~g"
-    return {"scale": {"type": "log", "domain": [low, high]}, "axis": {"values": values, "format": form}}
+    form = {"labelExpr": SHORT} if high >= LARGE else {"format": ".0e" if first < -4 else ",~g"}
+    return {"scale": {"type": "log", "domain": [low, high]}, "axis": {"values": values, **form}}
 
 
 def _points(position: dict[str, Any], tooltip: list[dict[str, Any]]) -> dict[str, Any]:
@@ -376,7 +379,8 @@ def _scaled(names: Sequence[str], *, symbol: str) -> dict[str, Any]:
 
 def _legend(names: Sequence[str], symbol: str) -> dict[str, Any]:
     """Above the picture; of lines with a stretch long enough to show their dashes."""
-    columns = 3 if max(map(len, names), default=0) <= 18 else 2
+    entry = 45 + 6.4 * min(max(map(len, names), default=0), 30)  # pixels, about
+    columns = {"signal": f"max(1, min({len(names)}, floor((width + 40) / {entry:.0f})))"}
     long = {"symbolSize": 700, "symbolStrokeWidth": 2} if symbol == "stroke" else {}
     return {"orient": "top", "columns": columns, "labelLimit": 200, "symbolType": symbol, "symbolOpacity": 1, **long}
 
