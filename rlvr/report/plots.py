@@ -379,8 +379,8 @@ def _scaled(names: Sequence[str], *, symbol: str) -> dict[str, Any]:
 
 def _legend(names: Sequence[str], symbol: str) -> dict[str, Any]:
     """Above the picture; of lines with a stretch long enough to show their dashes."""
-    entry = 45 + 6.4 * min(max(map(len, names), default=0), 30)  # pixels, about
-    columns = {"signal": f"max(1, min({len(names)}, floor((width + 40) / {entry:.0f})))"}
+    entry = 38 + 6.1 * min(max(map(len, names), default=0), 30)  # pixels, about
+    columns = {"signal": f"max(1, min({len(names)}, floor((width + 10) / {entry:.0f})))"}
     long = {"symbolSize": 700, "symbolStrokeWidth": 2} if symbol == "stroke" else {}
     return {"orient": "top", "columns": columns, "labelLimit": 200, "symbolType": symbol, "symbolOpacity": 1, **long}
 
