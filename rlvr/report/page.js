@@ -283,8 +283,9 @@ function creditOf(attempt) {
     .sort((a, b) => Math.abs(right[b + 1] - right[b]) - Math.abs(right[a + 1] - right[a]));
   const clear = steps.filter((step) => low[step + 1] > high[step] || high[step + 1] < low[step]).slice(0, 3);
   const moves = (some) => some.map((step) => `at ${between(step)}: ${digits(right[step])} → ${digits(right[step + 1])}`).join("; ");
-  let decided = "No two neighbouring chances differ by more than their intervals";
-  if (steps.length) decided += ` (the largest move is ${moves(steps.slice(0, 1))})`;
+  const moved = steps.length > 0 && right[steps[0] + 1] !== right[steps[0]];
+  let decided = moved ? "No two neighbouring chances differ by more than their intervals" : "No token moved the chance";
+  if (moved) decided += ` (the largest move is ${moves(steps.slice(0, 1))})`;
   if (clear.length) decided = `Most was decided ${moves(clear)}`;
   const rows = positions.map((position, at) => make("tr", {}, make("th", { scope: "row", class: "number" }, `${position}`),
     ...[right, low, high].map((values) => make("td", { class: "number" }, digits(values[at])))));

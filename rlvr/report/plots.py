@@ -337,10 +337,11 @@ def _names(drawn: Sequence[Line], across: dict[str, Any]) -> dict[str, Any]:
         (sum(value or 0.0 for value in each) for each in zip(*(line.values for line in drawn), strict=True)),
         default=0.0,
     )
-    places, labels = range(count // 8, count - count // 8), []
+    edge = max(1, count // 8) if count > 1 else 0  # where a name would be cut
+    places, labels = range(edge, count - edge), []
     for number, line in enumerate(drawn):
         best = max(places, key=heights[number].__getitem__, default=0)
-        if count and heights[number][best] > LABELLED * tallest:
+        if places and heights[number][best] > LABELLED * tallest:
             middle = sum(own[best] for own in heights[:number]) + heights[number][best] / 2
             ink = INKS[number % len(INKS)]
             labels.append({"x": _short(line.x[best]), "middle": _short(middle), "series": line.name, "ink": ink})
