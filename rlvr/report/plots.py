@@ -37,6 +37,9 @@ EACH = 12
 LARGE = 1e5
 """Axes that reach so far count in thousands (k), millions (M), billions (G), …"""
 
+SHORT = "format(datum.value, '~s')"
+"""How they are written."""
+
 LABELLED = 0.12
 """A part of a whole is labelled where it takes up more than this of the height."""
 
@@ -300,7 +303,7 @@ def _upwards(values: Sequence[dict[str, Any]], *, share: bool, log: bool) -> dic
 
 def _counted(highest: float) -> dict[str, Any]:
     """The axis of large numbers."""
-    return {"axis": {"format": "~s"}} if highest >= LARGE else {}
+    return {"axis": {"labelExpr": SHORT}} if highest >= LARGE else {}
 
 
 def _decades(ends: Sequence[float]) -> dict[str, Any]:
@@ -317,8 +320,8 @@ def _decades(ends: Sequence[float]) -> dict[str, Any]:
     else:
         values = [float(f"1e{power}") for power in range(first, last + 1, -(-(last - first) // 8))]
         low, high = float(f"1e{first}"), float(f"1e{last}")
-    form = ".0e" if first < -4 or last > 12 else "~s" if high >= LARGE else ",~g"
-    return {"scale": {"type": "log", "domain": [low, high]}, "axis": {"values": values, "format": form}}
+    form = {"labelExpr": SHORT} if high >= LARGE else {"format": ".0e" if first < -4 else ",~g"}
+    return {"scale": {"type": "log", "domain": [low, high]}, "axis": {"values": values, **form}}
 
 
 def _points(position: dict[str, Any], tooltip: list[dict[str, Any]]) -> dict[str, Any]:
@@ -340,10 +343,11 @@ def _names(drawn: Sequence[Line], across: dict[str, Any]) -> dict[str, Any]:
         (sum(value or 0.0 for value in each) for each in zip(*(line.values for line in drawn), strict=True)),
         default=0.0,
     )
-    places, labels = range(count // 8, count - count // 8), []
+    edge = max(1, count // 8) if count > 1 else 0  # where a name would be cut
+    places, labels = range(edge, count - edge), []
     for number, line in enumerate(drawn):
         best = max(places, key=heights[number].__getitem__, default=0)
-        if count and heights[number][best] > LABELLED * tallest:
+        if places and heights[number][best] > LABELLED * tallest:
             middle = sum(own[best] for own in heights[:number]) + heights[number][best] / 2
             ink = INKS[number % len(INKS)]
             labels.append({"x": _short(line.x[best]), "middle": _short(middle), "series": line.name, "ink": ink})
@@ -382,7 +386,8 @@ def _scaled(names: Sequence[str], *, symbol: str) -> dict[str, Any]:
 
 def _legend(names: Sequence[str], symbol: str) -> dict[str, Any]:
     """Above the picture; of lines with a stretch long enough to show their dashes."""
-    columns = 3 if max(map(len, names), default=0) <= 18 else 2
+    entry = 38 + 6.1 * min(max(map(len, names), default=0), 30)  # pixels, about
+    columns = {"signal": f"max(1, min({len(names)}, floor((width + 10) / {entry:.0f})))"}
     long = {"symbolSize": 700, "symbolStrokeWidth": 2} if symbol == "stroke" else {}
     return {"orient": "top", "columns": columns, "labelLimit": 200, "symbolType": symbol, "symbolOpacity": 1, **long}
 

@@ -141,8 +141,8 @@ def _size(test: dict[str, Cell]) -> str:
 
 def _counts(test: dict[str, Cell]) -> str:
     one, other = test["only A right"], test["only B right"]
-    assert isinstance(one, int)
-    assert isinstance(other, int)
+    assert isinstance(one, int | float)
+    assert isinstance(other, int | float)
     return f"{max(one, other):,} of the {one + other:,}"
 
 

@@ -140,13 +140,14 @@ def _by_token(run: Run) -> list[Block]:
             continue
         total = sum(counts.values())
         drawn += [
-            Bar(category=label, value=counts[place] / total, series=f"step {step}")
+            Bar(category=label, value=counts[place] / total, series=f"step {step}" if step else "")
             for place, label in enumerate(_labels())
             if total
         ]
         if total:
             forks = sum(count for place, count in counts.items() if place >= ENTROPIES.index(0.7) + 1)
-            counted.append(f"at step {step} {number(100 * forks / total)} % of {total:,} tokens")
+            when = f"at step {step} " if step else ""  # an evaluation has no steps
+            counted.append(f"{when}{number(100 * forks / total)} % of {total:,} tokens")
     if drawn:
         text = "More uncertain than the toss of a coin (0.7 nats): " + "; ".join(counted) + "."
         title = "Tokens by entropy"

@@ -229,12 +229,20 @@ def token_view(attempt: Attempt, name: str, scale: Scale | None) -> TokenView:
     values = values_of(attempt, name)
     return TokenView(
         attempt=attempt,
-        texts=[shown(*pair) for pair in zip(attempt.pieces, attempt.record["token_ids"], strict=True)],
+        texts=[text_of(attempt, token) for token in range(len(attempt.pieces))],
         values=values,
         scale=None if values is None else scale,
         masked=_masked(attempt),
         credit=credit_of(attempt),
     )
+
+
+def text_of(attempt: Attempt, token: int) -> str:
+    """The text of one of a rollout's tokens as it is drawn; of the last, that ended it and has no text, ``‹end›``."""
+    piece, last = attempt.pieces[token], token == len(attempt.pieces) - 1
+    if not piece and last and attempt.record["stop_reason"] == "stop":
+        return "‹end›"
+    return shown(piece, attempt.record["token_ids"][token])
 
 
 def shown(piece: str, token: object) -> str:

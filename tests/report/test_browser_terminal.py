@@ -167,6 +167,14 @@ def test_tokens_have_blocks_that_say_what_the_colours_say(run: Path, quantity: s
     assert any(legend in line for line in lines)
 
 
+def test_a_token_without_text_is_the_end_or_its_number(run: Path) -> None:
+    row = rollout(0, [0])
+    for stop, shown in (("stop", "yes‹end›"), ("length", "yes‹99›")):
+        changed = {"token_ids": [0, 99], "logprobs": [-0.1, -0.1], "entropies": [0.1, 0.1], "stop_reason": stop}
+        write(run / "rollouts" / "step_000003.jsonl", [{**row, **changed}])
+        assert shown in inspect(run, "--step", 3, "--tokens", "entropy").splitlines()
+
+
 def test_a_token_that_was_not_learnt_from_is_crossed(run: Path) -> None:
     lines = inspect(run, "--tokens", "entropy", "--problem", 2).splitlines()
     (letters,) = [n for n, line in enumerate(lines) if line.startswith("\\x1b[2J[bold]字字a⏎b")]

@@ -99,6 +99,8 @@ def test_a_stack_has_every_part_at_every_step_and_names_the_tall_ones() -> None:
     chart = stacked("c", "t", "s", parts, y="seconds")
     assert [row["value"] for row in values(chart) if row["series"] == "eval"] == [0.0, 0.1, 0.0]
     assert [row["series"] for row in chart.spec["layer"][1]["data"]["values"]] == ["rollout"]
+    two = stacked("c", "t", "s", [Line(name="a", x=[1, 2], values=[1.0, 1.0])], y="y")
+    assert two.spec["layer"][1]["data"]["values"] == []  # a name at the edge would be cut
     whole = stacked(
         "c", "t", "s", [Line(name=name, x=[1, 2], values=[0.5000001, 0.5]) for name in "ab"], y="y", share=True
     )

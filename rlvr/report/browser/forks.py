@@ -42,7 +42,7 @@ class Forks(Listed):
             return
         self.place(
             one_line(
-                f"{self.of.path}: {len(self.found)} fork{'' if len(self.found) == 1 else 's'}, those first where most of the early uncertainty stood",
+                f"{self.of.path}: the top forks, those first where most of the early uncertainty stood",
                 400,
             )
         )
