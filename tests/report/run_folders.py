@@ -90,7 +90,7 @@ def study(line: int) -> Record:
         "against": "owner/tiny",
         "alternatives": [[alternative]] * 3,
     }
-    return found | {name: numbers for name in names} | {"credit": credit}
+    return found | dict.fromkeys(names, numbers) | {"credit": credit}
 
 
 def write_lines(file: Path, objects: list[Record]) -> None:

@@ -217,7 +217,7 @@ def test_numbers_that_are_none_are_left_out(run: Path) -> None:
     text = json.dumps(rewards)
     assert "Infinity" not in text
     assert "e+300" not in text
-    assert "Mean reward rose from 0.125 to 0.75" in page.said("reward")
+    assert "Mean reward went from 0.125 to 0.75" in page.said("reward")
 
 
 BAD_ROLLOUTS = {
