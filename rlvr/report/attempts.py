@@ -172,7 +172,9 @@ def as_json(attempt: Attempt) -> dict[str, Any]:
         "stop": record["stop_reason"],
         "reward": _short(record["reward"]),
         "advantage": None if advantage is None else _short(advantage),
-        "graded": "; ".join(_graded(name, paid, record.get("reasons") or {}) for name, paid in record["rewards"].items()),
+        "graded": "; ".join(
+            _graded(name, paid, record.get("reasons") or {}) for name, paid in record["rewards"].items()
+        ),
         "length": len(attempt.pieces),
         "characters": sum(map(len, attempt.pieces)),
         "pieces": [piece[:MOST_CHARACTERS] for piece in attempt.pieces[:count]],

@@ -191,7 +191,9 @@ def _readers(run: Run, groups: dict[int, list[Group]]) -> list[Block]:
         text = f"No rollout was studied: rlvr study {run.path} adds the alternatives at each token, its change since an earlier checkpoint, and where the answer was decided."
         blocks.insert(0, Prose(text=text, kind="gap"))
     if tokenizer is None:
-        text = "No tokenizer was found, neither in its checkpoints nor with its model: tokens are shown as their numbers."
+        text = (
+            "No tokenizer was found, neither in its checkpoints nor with its model: tokens are shown as their numbers."
+        )
         blocks.insert(0, Prose(text=text, kind="gap"))
     return blocks
 

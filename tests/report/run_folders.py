@@ -83,8 +83,14 @@ def study(line: int) -> Record:
     numbers = [-0.5, -0.1, 0.0]
     names = ("logprobs", "against_logprobs", "entropies", "against_entropies")
     credit = {"policy": "p", "samples": 4, "positions": [0, 3], "right": [0.5, 1.0], "low": [0.2, 0.6], "high": [0.8, 1.0]}  # fmt: skip
-    found: Record = {"line": line, "index": 0, "policy": "p", "against": "owner/tiny", "alternatives": [[alternative]] * 3}
-    return found | {name: numbers for name in names} | {"credit": credit}
+    found: Record = {
+        "line": line,
+        "index": 0,
+        "policy": "p",
+        "against": "owner/tiny",
+        "alternatives": [[alternative]] * 3,
+    }
+    return found | dict.fromkeys(names, numbers) | {"credit": credit}
 
 
 def write_lines(file: Path, objects: list[Record]) -> None:

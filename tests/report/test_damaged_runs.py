@@ -70,7 +70,10 @@ def test_a_run_of_an_older_version_is_shown_without_what_it_did_not_write(run: P
         records = [json.loads(line) for line in file.read_text().splitlines()]
         write_lines(file, [{key: value for key, value in each.items() if key not in later} for each in records])
     rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
-    write_lines(run / "metrics.jsonl", [{k: v for k, v in each.items() if not k.startswith(("entropy/", "signal/"))} for each in rows])
+    write_lines(
+        run / "metrics.jsonl",
+        [{k: v for k, v in each.items() if not k.startswith(("entropy/", "signal/"))} for each in rows],
+    )
     shutil.rmtree(run / "study")
     for name in ("explanations.jsonl", "warnings.json", "inputs.json"):
         (run / name).unlink()
@@ -264,7 +267,9 @@ def test_a_megabyte_on_one_line_is_cut(run: Path) -> None:
     assert "cut: these are the first 20,000" in page.said("notes")
 
 
-@pytest.mark.parametrize("name", ["rollouts/step_999999999999.jsonl", "rollouts/step_" + "9" * 100 + ".jsonl", "rollouts/step_-00001.jsonl"])
+@pytest.mark.parametrize(
+    "name", ["rollouts/step_999999999999.jsonl", "rollouts/step_" + "9" * 100 + ".jsonl", "rollouts/step_-00001.jsonl"]
+)
 def test_steps_of_any_size_in_the_names_of_files(name: str, run: Path) -> None:
     write_lines(run / name, [rollout(0, right) for right in (True, False)])
     page, _ = report(run)

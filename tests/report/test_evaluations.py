@@ -90,7 +90,9 @@ def test_pass_at_k_has_students_interval_over_problems() -> None:
     assert high == 1.0
 
 
-def test_evaluations_are_found_by_any_name_that_leads_to_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_evaluations_are_found_by_any_name_that_leads_to_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     run = rl_run(tmp_path / "runs" / "rl")
     evaluation(tmp_path / "runs" / "of_it", "runs/rl", AFTER)
     (tmp_path / "elsewhere").mkdir()
@@ -153,13 +155,19 @@ def test_shares_tasks_and_modes_of_rows() -> None:
     assert tasks_in([row]) == ["mixture", "words"]
     assert modes_in([row], "words") == ["a/b"]
     assert first_and_last([row], "eval/words/accuracy") is None
-    assert first_and_last([row, {**row, "step": 9}], "eval/words/accuracy") == ((1, (0.5, 0.4, 0.6)), (9, (0.5, 0.4, 0.6)))
+    assert first_and_last([row, {**row, "step": 9}], "eval/words/accuracy") == (
+        (1, (0.5, 0.4, 0.6)),
+        (9, (0.5, 0.4, 0.6)),
+    )
 
 
 def test_evaluations_while_training_are_drawn_with_their_intervals(tmp_path: Path) -> None:
     chart = next(block for block in section(rl_run(tmp_path / "rl"), "evaluations").blocks if isinstance(block, Chart))
     assert chart.table.columns == ["step", "sampled", "sampled, from", "sampled, to"]
-    assert chart.table.rows == [[3, 0.3, pytest.approx(0.2), pytest.approx(0.4)], [6, 0.8, pytest.approx(0.7), pytest.approx(0.9)]]
+    assert chart.table.rows == [
+        [3, 0.3, pytest.approx(0.2), pytest.approx(0.4)],
+        [6, 0.8, pytest.approx(0.7), pytest.approx(0.9)],
+    ]
 
 
 def test_an_evaluation_alone_shows_what_it_measured(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from run_folders import CONFIG, evaluation, measured, rl_run, rollout, row, writ
 TEXTS = {
     "script": "</script><img src=x onerror=alert(1)><script>alert(2)</script>",
     "comment": "<!--<script>-->]]></pre></table></main>",
-    "attribute": "\" onmouseover=\"alert(1)\" x='",
+    "attribute": '" onmouseover="alert(1)" x=\'',
     "template": "{{7*7}} {% for x in y %} ${7*7}",
     "escape": "\x1b[31mred\x1b]0;title\x07\x00\x08",
     "markup": "[red]no colour[/red] [/] :smile:",

@@ -25,9 +25,7 @@ SECTIONS = {
 
 def files(folder: Path) -> dict[Path, str]:
     """Every file below a folder with what is in it."""
-    return {
-        file: hashlib.sha256(file.read_bytes()).hexdigest() for file in sorted(folder.rglob("*")) if file.is_file()
-    }
+    return {file: hashlib.sha256(file.read_bytes()).hexdigest() for file in sorted(folder.rglob("*")) if file.is_file()}
 
 
 @pytest.fixture(scope="module")
@@ -168,7 +166,9 @@ def test_what_is_no_run_is_one_line(name: str, tmp_path: Path, refused: Callable
     (tmp_path / "file").write_text("")
     (tmp_path / "loop").symlink_to(tmp_path / "loop")
     assert "is not a run directory" in refused("report", tmp_path / name)
-    assert "is not a run directory" in refused("report", rl_run(tmp_path / "rl"), tmp_path / name, "--out", tmp_path / "o")
+    assert "is not a run directory" in refused(
+        "report", rl_run(tmp_path / "rl"), tmp_path / name, "--out", tmp_path / "o"
+    )
 
 
 def test_a_report_imports_no_torch(world: World, tmp_path: Path) -> None:

@@ -71,7 +71,10 @@ def test_the_chain_stands_in_order_and_rl_is_told_as_a_share_of_pretraining(tmp_
     rows = table(section)
     assert [(row["run"], row["stage"]) for row in rows] == [("base", "pretrain"), ("sft", "sft"), ("rl", "rl")]
     assert [row["FLOPs"] for row in rows] == [6 * 13 * 1000, 6 * 13 * 300, 6 * 13 * 120 + 2 * 13 * 150]
-    assert "RL sampled 150 tokens and trained on 120: 15.0% and 12.0% of the 1,000 that pretraining trained on." in said(section)
+    assert (
+        "RL sampled 150 tokens and trained on 120: 15.0% and 12.0% of the 1,000 that pretraining trained on."
+        in said(section)
+    )
     assert "In FLOPs, sampling included, RL took 17.0% of pretraining." in said(section)  # 13260 / 78000
     assert "is no run that is found here" not in said(section)
 
@@ -80,7 +83,10 @@ def test_of_a_model_that_no_run_made_nothing_is_claimed(tmp_path: Path) -> None:
     section = spent(open_as_it_is(make(tmp_path / "rl", "owner/tiny", [{"step": 1, "tokens/rollout": 5}], None)))
     [row] = table(section)
     assert (row["parameters"], row["FLOPs"]) == (None, None)
-    assert "owner/tiny, which rl began from, is no run that is found here: what its training took is not known." in said(section)
+    assert (
+        "owner/tiny, which rl began from, is no run that is found here: what its training took is not known."
+        in said(section)
+    )
     assert "of the" not in said(section).split("FLOPs are estimated")[0]
 
 
