@@ -19,7 +19,7 @@ def origin(run: Run) -> Section:
     environment, inputs = run.object("environment.json"), run.object(INPUTS)
     blocks: list[Block] = []
     command = environment.get("command")
-    if isinstance(command, list) and all(isinstance(word, str) for word in command):
+    if isinstance(command, list) and command and all(isinstance(word, str) for word in command):
         blocks.append(Listing(title="Command that began it", text=shlex.join(command)))
     if run.config:
         written = str(read_bytes(run.path / "config.yaml"), "utf-8")
@@ -33,8 +33,8 @@ def origin(run: Run) -> Section:
                 columns=["file", "SHA-256"], rows=[list(row) for row in rows], caption="What it learnt or started from."
             )
         )
-    if environment:
-        blocks.append(Table(columns=["what", "value"], rows=_facts(environment), caption="Environment."))
+    if facts := _facts(environment):
+        blocks.append(Table(columns=["what", "value"], rows=facts, caption="Environment."))
     return Section(name="origin", title="How to make it again", blocks=blocks)
 
 

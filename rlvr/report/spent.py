@@ -169,7 +169,7 @@ def _table(costs: Sequence[Spent]) -> Table:
                 each.sampled,
                 each.trained,
                 each.parameters,
-                None if each.parameters is None else _flops(each),
+                None if each.parameters is None else float(f"{_flops(each):.3g}"),  # an estimate has no more digits
                 each.seconds,
             ]
             for each in costs

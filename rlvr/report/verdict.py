@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from pathlib import Path
+from statistics import fmean
 
 from rlvr.report.beside import answers, changed, evaluations_beside, first_and_last, share_in, shares
 from rlvr.report.blocks import Prose, Section
@@ -291,6 +292,6 @@ def _failed(rows: Sequence[Row]) -> list[str]:
         for name, value in row.items()
         if value is not None and name.endswith("truncated_fraction") and "task/" not in name
     ]
-    if cut and sum(cut) / len(cut) >= TRUNCATED:
-        found.append(f"{sum(cut) / len(cut):.1%} of the rollouts ran out of tokens")
+    if cut and fmean(cut) >= TRUNCATED:
+        found.append(f"{fmean(cut):.1%} of the rollouts ran out of tokens")
     return found

@@ -58,10 +58,11 @@ def amount(number: float) -> str:
     """
     if number < 1e6:
         return f"{number:,.0f}"
+    number = float(f"{number:.3g}")  # first, since 999.9 million are a billion
     for size, word in ((1e9, "million"), (1e12, "billion")):
         if number < size:
             return f"{number / size * 1e3:.3g} {word}"
-    mantissa, power = f"{number:.2g}".split("e") if number >= 1e16 else f"{number:.1e}".split("e")
+    mantissa, power = f"{number:.1e}".split("e")
     return f"{mantissa} × 10^{int(power)}"
 
 

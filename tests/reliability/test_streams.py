@@ -21,7 +21,7 @@ from test_secrets import hide_packages
 
 from rlvr.cli import app
 
-COMMANDS = ["pretrain", "sft", "rl", "eval", "check", "audit", "inspect", "study", "data"]
+COMMANDS = ["pretrain", "sft", "rl", "eval", "check", "audit", "report", "inspect", "study", "data"]
 FEW = ["--set", "eval.problems=3"]
 """So few problems are warned of."""
 
@@ -32,6 +32,8 @@ def rightly(world: World, command: str, folder: Path) -> list[object]:
         return [command, world.configs[command], "--run", folder / "run", *FEW]
     if command == "study":
         return [command, shutil.copytree(world.runs["rl"], folder / "run"), "--rollouts", 1, "--samples", 1]
+    if command == "report":
+        return [command, world.runs["rl"], "--out", folder / "report.html"]
     return [command, world.runs["rl"] if command == "inspect" else world.configs["rl"]]
 
 

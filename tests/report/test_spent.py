@@ -70,7 +70,7 @@ def test_the_chain_stands_in_order_and_rl_is_told_as_a_share_of_pretraining(tmp_
     section = spent(open_as_it_is(chain(tmp_path)))
     rows = table(section)
     assert [(row["run"], row["stage"]) for row in rows] == [("base", "pretrain"), ("sft", "sft"), ("rl", "rl")]
-    assert [row["FLOPs"] for row in rows] == [6 * 13 * 1000, 6 * 13 * 300, 6 * 13 * 120 + 2 * 13 * 150]
+    assert [row["FLOPs"] for row in rows] == [78_000, 23_400, 13_300]  # of 13,260, to three digits
     assert (
         "RL sampled 150 tokens and trained on 120: 15.0% and 12.0% of the 1,000 that pretraining trained on."
         in said(section)
