@@ -5,6 +5,9 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from typing import TypeVar
+
+Value = TypeVar("Value")
 
 Z95 = 1.959963984540054
 MOST_FLIPS = 30
@@ -173,11 +176,12 @@ def paired_shares(differences: Sequence[float]) -> Estimate:
     return Estimate(mean=mean, low=low, high=high, p=math.erfc(abs(centre) / error / math.sqrt(2)))
 
 
-def difference(before: tuple[float, float, float], after: tuple[float, float, float]) -> Estimate:
+def difference(before: tuple[float, float, float], after: tuple[float, float, float], *, most: float = 1.0) -> Estimate:
     """The difference of two independent shares, each a value with the ends of its 95 % Wilson interval.
 
     Method 10 of Newcombe, "Interval estimation for the difference between independent proportions" (Statistics in Medicine 17,
     1998): the distances to the ends are squared and added. Of shares on the same problems the interval is wider than need be.
+    Means with other intervals are dealt with alike (Zou and Donner, Statistics in Medicine 27, 2008). most: how far apart two values can be.
 
     >>> found = difference((0.5, 0.4, 0.6), (0.75, 0.67, 0.81))
     >>> round(found.low, 3), round(found.mean, 3), round(found.high, 3)
@@ -186,7 +190,18 @@ def difference(before: tuple[float, float, float], after: tuple[float, float, fl
     value = after[0] - before[0]
     down = math.hypot(after[0] - after[1], before[2] - before[0])
     up = math.hypot(after[2] - after[0], before[0] - before[1])
-    return Estimate(mean=value, low=max(-1.0, value - down), high=min(1.0, value + up), p=None)
+    return Estimate(mean=value, low=max(-most, value - down), high=min(most, value + up), p=None)
+
+
+def spread(values: Sequence[Value], most: int) -> list[Value]:
+    """At most so many (two or more) of some values, evenly from the first to the last.
+
+    >>> spread(range(1, 10), 3)
+    [1, 5, 9]
+    """
+    if len(values) <= most:
+        return list(values)
+    return [values[round(number * (len(values) - 1) / (most - 1))] for number in range(most)]
 
 
 def holm(p_values: Sequence[float | None]) -> list[float | None]:

@@ -78,6 +78,13 @@ def test_an_update_by_our_batches_and_by_padded_ones() -> None:
     assert [row[:2] for row in table[1:]] == [["skewed", "padded"], ["skewed", "ours"]]
 
 
+def test_the_report_of_a_long_run_is_measured() -> None:
+    few = ("--steps", "4", "--problems", "3", "--group", "2", "--tokens", "6", "--evaluations", "2", "--rounds", "1")
+    _, seconds, peak, size = _rows("bench_report.py", *few)
+    assert [row[0] for row in (seconds, peak, size)] == ["seconds", "peak MiB", "report MB"]
+    assert float(size[1]) > 0.9  # what draws the charts is in it
+
+
 def test_a_long_run_reads_back_as_a_run(tmp_path: Path) -> None:
     few = ["--steps", "4", "--problems", "3", "--group", "2", "--tokens", "6", "--evaluations", "2"]
     size = bench_report.make(tmp_path / "long", bench_report._parser().parse_args(few))

@@ -16,6 +16,7 @@ from tokenizers.decoders import DecodeStream
 from rlvr.report import sound
 from rlvr.report.runs import Run
 from rlvr.runtime.foreign import Foreign
+from rlvr.runtime.saved import step_folders
 from rlvr.runtime.written import NUMBER, Fields
 
 NEEDED: Fields = {
@@ -132,15 +133,14 @@ def tokenizer_of(run: Run) -> Tokenizer | None:
 
 
 def _newest_first(run: Path) -> list[Path]:
-    return sorted((run / "checkpoints").glob("step_*"), reverse=True)
+    return step_folders(run / "checkpoints")[::-1]
 
 
 def _model_folders(run: Run) -> list[Path]:
     """Where the model that a run began from may be: a run's newest checkpoint, or the folder itself."""
-    model = run.config.get("model")
-    if not isinstance(model, str) or not os.path.isdir(model):
-        return []
-    return [*_newest_first(Path(model)), Path(model)]
+    model, begun = run.config.get("model"), run.began_from()
+    found = [] if begun is None else _newest_first(begun)
+    return [*found, Path(model)] if isinstance(model, str) else found
 
 
 def spelt(tokenizer: Tokenizer, ids: list[int]) -> list[str]:
@@ -244,8 +244,9 @@ def _shown(pieces: list[str]) -> int:
     return min(len(pieces), MOST_TOKENS)
 
 
-def _graded(name: str, paid: float, reasons: dict[str, str]) -> str:
-    return f"{name} {paid:.4g}" + (f" ({reasons[name]})" if reasons.get(name) else "")
+def _graded(name: str, paid: float, reasons: dict[str, Any]) -> str:
+    reason = reasons.get(name)
+    return f"{name} {paid:.4g}" + (f" ({reason.replace('_', ' ')})" if isinstance(reason, str) else "")
 
 
 def _short(value: float) -> float:

@@ -6,7 +6,6 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from rlvr.config_file import differences
 from rlvr.report.runs import Run, open_as_it_is, run_named
@@ -22,7 +21,7 @@ MOST_BESIDE = 200
 SAME = ("task", "prompt", "reward", "rollout", "eval")
 """Sections of a configuration in which two evaluations agree if their numbers are to be compared."""
 
-ANSWERED: Fields = {"index": int, "correct": bool, "mode": str}
+ANSWERED: Fields = {"index": int, "question": str, "correct": bool, "mode": str}
 """What is read of an evaluation's rollouts."""
 
 Problem = tuple[str, str, int, str]
@@ -95,21 +94,17 @@ def _differing(one: Run, other: Run) -> list[str]:
 
 
 def answers(run: Run) -> Answers:
-    """An evaluation's rollouts by problem; of one without rollouts there are none."""
+    """An evaluation's rollouts by problem; of one without rollouts there are none. RlvrError as ``Run.rollouts`` says."""
     sampled: dict[Problem, list[tuple[str, bool]]] = {}
     greedy: dict[Problem, bool] = {}
     for step in run.rollout_steps()[-1:]:
         for record in run.rollouts(step, ANSWERED):
-            problem = _problem(record)
+            problem = str(record.get("task")), str(record.get("split")), record["index"], record["question"]
             if record.get("greedy"):
                 greedy[problem] = record["correct"]
             else:
                 sampled.setdefault(problem, []).append((record["mode"], record["correct"]))
     return Answers(sampled=sampled, greedy=greedy)
-
-
-def _problem(record: dict[str, Any]) -> Problem:
-    return str(record.get("task")), str(record.get("split")), record["index"], str(record.get("question"))
 
 
 def share_in(row: Row, name: str) -> Interval | None:

@@ -57,6 +57,17 @@ class Reader:
     attempts: list[dict[str, Any]]
 
 
+def without_empty_columns(table: Table) -> Table:
+    """The same table without the columns that have a value in no row.
+
+    >>> without_empty_columns(Table(columns=["a", "b"], rows=[[1, None], [2, None]])).columns
+    ['a']
+    """
+    kept = [place for place in range(len(table.columns)) if any(row[place] is not None for row in table.rows)]
+    rows = [[row[place] for place in kept] for row in table.rows]
+    return Table(columns=[table.columns[place] for place in kept], rows=rows, caption=table.caption)
+
+
 Block = Chart | Table | Prose | Listing | Reader
 
 

@@ -193,6 +193,8 @@ def places(step: Step, runs: Sequence[Run]) -> list[Place]:
 
 def likeliest(step: Step, found: Sequence[Place]) -> list[Place]:
     """The places in the order in which they are worth a look: the steps before it, nearest first, the first; then the others."""
-    before = [place for place in found if place[0] is step.run and place[1] < step.number]
-    later = [place for place in found if place not in before]
+    parted: dict[bool, list[Place]] = {True: [], False: []}
+    for run, number in found:
+        parted[run is step.run and number < step.number].append((run, number))
+    before, later = parted[True], parted[False]
     return [before[-1], *before[:-1][:1], *before[-2:0:-1], *later] if before else later

@@ -9,7 +9,7 @@ from rlvr.report.beside import Answers, Beside, answers, changed, evaluations_be
 from rlvr.report.blocks import Block, Cell, Chart, Prose, Section, Table
 from rlvr.report.plots import Bar, Line, bars, lines
 from rlvr.report.runs import Run
-from rlvr.report.wording import Interval, change, shown
+from rlvr.report.wording import Interval, change, number, shown
 from rlvr.runtime.metrics import Row
 from rlvr.statistics import difference, pass_at_k, t_interval, wilson
 
@@ -111,7 +111,7 @@ def _line(rows: Sequence[Row], name: str, label: str) -> Line:
 
 def _ends(line: Line) -> str:
     known = [value for value in line.values if value is not None]
-    return f"from {known[0]:.3g} to {known[-1]:.3g}" if known else "was not measured"
+    return f"from {number(known[0])} to {number(known[-1])}" if known else "was not measured"
 
 
 # ------------------------------------------------------------------------------------------- before and after

@@ -13,7 +13,7 @@ from rlvr.report.attempts import Pieces, pieces_of, studied
 from rlvr.report.blocks import Block, Cell, Prose, Section, Table
 from rlvr.report.plots import Bar, bars
 from rlvr.report.runs import Run
-from rlvr.statistics import wilson
+from rlvr.statistics import spread, wilson
 
 FILES = 12
 """Steps that are read, evenly over the run."""
@@ -124,13 +124,14 @@ def forks(run: Run) -> Section | None:
             "(versions before this one did not write it), or no context came back often enough."
         )
         return Section(name="forks", title=title, blocks=[Prose(text=why, kind="gap")])
-    steps = _spread(run.rollout_steps())
+    steps = spread(run.rollout_steps(), FILES)
     third = _third(len(steps))
     intro = (
-        f"A fork is a context at which the policy was among its most uncertain {FORKS:.0%} of tokens. A context is the two tokens before a place; "
-        "for the first token of a completion, the last of the prompt. Forks are ordered by how much of the uncertainty of the first steps stood "
-        f"there (places times mean entropy); their mean is above that of all tokens then. Early is steps {_listed(steps[:third])}, "
-        f"late is {_listed(steps[-third:])}; shares are of all places of the context, with 95 % Wilson intervals that take places as independent. "
+        f"A fork is where the choice was among the most uncertain {100 * FORKS:.0f} % of its step's tokens. Forks are listed by their context, the two "
+        "tokens before; for the first token of a completion, the last of the prompt. Those come first where most of the uncertainty of the first "
+        "steps stood (places times mean entropy), which is above the mean of all tokens there. "
+        f"Early is {_listed(steps[:third])}, late is {_listed(steps[-third:])}; shares are of all places of the context, with 95 % Wilson intervals that "
+        "take places as independent. · is a space, ⏎ ends a line. "
         "Exact probabilities are means over the tokens that rlvr study looked into, under the model before and after."
     )
     blocks: list[Block] = [Prose(text=intro), _chart(found), _table(found)]
@@ -142,7 +143,7 @@ def top_forks(run: Run, count: int = SHOWN) -> list[Fork]:
 
     RlvrError as ``Run.rollouts`` says.
     """
-    steps = _spread(run.rollout_steps())
+    steps = spread(run.rollout_steps(), FILES)
     third = _third(len(steps))
     ends: set[int] = set()
     read = [_of_step(run, step, ends) for step in steps]
@@ -203,19 +204,12 @@ def _places(tokens: _Tokens, rows: np.ndarray) -> _Places:
     return _Places(count=int(rows.sum()), entropy=float(tokens.entropies[rows].sum()), chosen=chosen)
 
 
-def _spread(steps: list[int]) -> list[int]:
-    """At most FILES of the steps, evenly, the first and the last among them."""
-    if len(steps) <= FILES:
-        return steps
-    return [steps[round(number * (len(steps) - 1) / (FILES - 1))] for number in range(FILES)]
-
-
 def _third(count: int) -> int:
     return max(1, count // 3)
 
 
 def _listed(steps: list[int]) -> str:
-    return ", ".join(map(str, steps))
+    return f"step{'' if len(steps) == 1 else 's'} {', '.join(map(str, steps))}"
 
 
 def _tokens(row: dict[str, Any]) -> _Tokens | None:
@@ -242,9 +236,9 @@ def _pair(key: int) -> Pair:
 def _exact(run: Run, wanted: set[int]) -> dict[int, list[dict[int, tuple[float, float]]]]:
     """For contexts, at each studied token the probabilities of its alternatives before and after, by id."""
     found: dict[int, list[dict[int, tuple[float, float]]]] = {}
-    for step in run.rollout_steps():
+    for step in sorted({*run.rollout_steps()} & {*run.study_steps()}):
         studies = studied(run, step)
-        rows = run.numbered_rollouts(step) if studies else {}
+        rows = run.numbered_rollouts(step)
         for line, study in studies.items():
             tokens = _tokens(rows[line]) if line in rows else None
             if tokens is None:
@@ -313,7 +307,12 @@ def _chart(found: list[Fork]) -> Any:
 
 
 def _quoted(text: str) -> str:
-    return f"“{text[-40:]}”"
+    return f"“{_visible(text[-40:])}”"
+
+
+def _visible(text: str) -> str:
+    """Text whose spaces and ends of lines can be seen, as in the token view."""
+    return text.replace(" ", "·").replace("\n", "⏎")
 
 
 def _percent(share: Share) -> str:
@@ -328,7 +327,7 @@ def _table(found: list[Fork]) -> Table:
     ]  # fmt: skip
     rows: list[list[Cell]] = [
         [
-            *(fork.context, fork.count, fork.entropy_early, fork.entropy_late, choice.text),
+            *(_visible(fork.context), fork.count, fork.entropy_early, fork.entropy_late, _visible(choice.text)),
             *_cells(choice.early),
             *_cells(choice.late),
             *(choice.early.exact, choice.late.exact, fork.studied or None),

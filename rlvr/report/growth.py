@@ -10,73 +10,32 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
+from statistics import fmean
 
-from rlvr.report.blocks import Block, Cell, Prose, Section, Table
+from rlvr.report.blocks import Block, Cell, Prose, Section, Table, without_empty_columns
+from rlvr.report.fits import FEWEST, Fit, log_odds, logistic
 from rlvr.report.plots import Line, lines
 from rlvr.report.runs import Run
-from rlvr.report.series import Column, Modes, number
-from rlvr.statistics import t95, t_interval, wilson
+from rlvr.report.series import Column, Modes
+from rlvr.report.wording import number
+from rlvr.statistics import t_interval, wilson
 
 BETWEEN = (0.01, 0.99)
-"""Steps count for a fit while p lies between: nearer to the ends a step's rollouts hold too few of a mode, or of the rest."""
+"""Steps count for a fit while p, the mean over them and their neighbours, lies between: nearer to the ends there are too few of a mode, or of the rest.
+
+By each step's own p those that are low by chance would be left out and those that are high kept, which bends the line.
+"""
+
+NEIGHBOURS = 5
+"""Steps on either side of one over which its p is averaged for that."""
 
 HIGHEST = 7.0
 """Log-odds up to which a line is drawn: 1,100 to 1."""
-
-FEWEST = 4
-"""Steps that a fit needs: two for a line, and two for what it misses."""
 
 PICTURES = 3
 """Modes whose growth is drawn; the table has all."""
 
 SOURCE = "Tsilivis, Malach, Ullrich and Kempe, arXiv:2510.11495"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Fit:
-    """A straight line through points: its value is base + slope × x. low, high: the slope's 95 % interval.
-
-    r2: share of the (weighted) variance of y that it explains; None if y does not vary. count: of points.
-    """
-
-    base: float
-    slope: float
-    low: float
-    high: float
-    r2: float | None
-    count: int
-
-
-def fitted(x: Sequence[float], y: Sequence[float], weights: Sequence[float]) -> Fit | None:
-    """The line of weighted least squares, Σ w (y − base − slope x)² as small as can be; None if x varies too little.
-
-    weights: one over the variance of each y. The slope's variance is s² / Σ w (x − x̄)², x̄ the weighted mean and s² the mean
-    weighted square of what the line misses, over n − 2, but at least 1: points may stray further than their variances say,
-    and are not trusted more than those allow. The interval is Student's t of n − 2 degrees of freedom. Points count as independent.
-
-    >>> fit = fitted([1, 2, 3, 4], [0.0, 2.0, 4.0, 6.0], [100.0] * 4)
-    >>> round(fit.slope, 9), round(fit.base, 9), fit.r2
-    (2.0, -2.0, 1.0)
-    """
-    count, total = len(x), sum(weights)
-    if count < FEWEST or not total:
-        return None
-    centre, level = _dot(weights, x) / total, _dot(weights, y) / total
-    spread = sum(w * (a - centre) ** 2 for w, a in zip(weights, x, strict=True))
-    varied = sum(w * (b - level) ** 2 for w, b in zip(weights, y, strict=True))
-    if spread <= 1e-12 * total:
-        return None
-    slope = sum(w * (a - centre) * (b - level) for w, a, b in zip(weights, x, y, strict=True)) / spread
-    missed = sum(
-        w * (b - level - slope * (a - centre)) ** 2 for w, a, b in zip(weights, x, y, strict=True)
-    )  # weighted squares
-    half = t95(count - 2) * math.sqrt(max(1.0, missed / (count - 2)) / spread)
-    r2 = 1 - missed / varied if varied > 1e-12 * total else None
-    return Fit(base=level - slope * centre, slope=slope, low=slope - half, high=slope + half, r2=r2, count=count)
-
-
-def _dot(first: Sequence[float], second: Sequence[float]) -> float:
-    return sum(a * b for a, b in zip(first, second, strict=True))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -159,33 +118,27 @@ def _counts(run: Run, modes: Modes) -> Column:
 
 
 def _growth(run: Run, modes: Modes, mode: str, counts: Column, worth: dict[str, Column]) -> Growth:
-    """The fit, each step weighted by n p (1 − p) with p from a line that weights all rollouts alike.
-
-    With each step's own p, one that is far up by chance would weigh more than one that is as far down, and lift the line.
-    """
-    shares, steps = modes.shares[mode], modes.series.steps
     low, high = BETWEEN
-    places = [place for place, p in enumerate(shares) if p is not None and low < p < high and counts[place]]
-    x, y = [steps[place] for place in places], [_logit(shares[place] or 0) for place in places]
-    sizes = [counts[place] or 0.0 for place in places]
-    even = fitted(x, y, sizes)
-    weights = (
-        [] if even is None else [n * _variance(even.base + even.slope * at) for n, at in zip(sizes, x, strict=True)]
-    )
-    fit = None if even is None else fitted(x, y, weights)
+    shares, steps = modes.shares[mode], modes.series.steps
+    places = [place for place, p in enumerate(_averaged(shares)) if p is not None and low < p < high and counts[place]]
+    chosen, sizes = [shares[place] or 0.0 for place in places], [counts[place] or 0.0 for place in places]
+    fit = logistic([steps[place] for place in places], chosen, sizes)
     if fit is None:
         return Growth(mode=mode, steps=[], fit=None, law=Law(sentence=""))
-    facts = _Facts(modes=modes, mode=mode, places=places, y=y, weights=weights, counts=counts, fit=fit, worth=worth)
+    facts = _Facts(
+        modes=modes, mode=mode, places=places, shares=chosen, sizes=sizes, counts=counts, fit=fit, worth=worth
+    )
     return Growth(mode=mode, steps=facts.steps, fit=fit, law=_law(run, facts))
 
 
-def _logit(p: float) -> float:
-    return math.log(p / (1 - p))
-
-
-def _variance(odds: float) -> float:
-    """p (1 − p) of log-odds: over it and the count stands the variance of a step's log-odds (the delta method)."""
-    return 1 / (2 + math.exp(-odds) + math.exp(odds)) if abs(odds) < 50 else 0.0
+def _averaged(shares: Column) -> Column:
+    """Each with its neighbours, where it is known."""
+    near = [shares[max(0, place - NEIGHBOURS) : place + NEIGHBOURS + 1] for place in range(len(shares))]
+    means = (
+        fmean(each for each in some if each is not None) if share is not None else None
+        for share, some in zip(shares, near, strict=True)
+    )
+    return list(means)
 
 
 # ------------------------------------------------------------------------------------------------ laws
@@ -193,13 +146,16 @@ def _variance(odds: float) -> float:
 
 @dataclass(frozen=True, kw_only=True)
 class _Facts:
-    """What a law is told of a mode: the fitted rows, their log-odds, weights and counts, the fit, and the means over all modes."""
+    """What a law is told of a mode: the fitted rows, its shares and all rollouts there, the fit, and the means over all modes.
+
+    counts: rollouts of every row.
+    """
 
     modes: Modes
     mode: str
     places: list[int]
-    y: list[float]
-    weights: list[float]
+    shares: list[float]
+    sizes: list[float]
     counts: Column
     fit: Fit
     worth: dict[str, Column]
@@ -256,7 +212,7 @@ def imitation(facts: _Facts) -> Law:
     low, high = _ratio_interval(a_mode, own_count, a_rest, rest_count)
     return Law(
         sentence=_imitation_told(facts, a_mode, a_rest, slope, low, high),
-        path=[facts.y[0] + slope * (at - facts.steps[0]) for at in facts.steps],
+        path=[facts.fit.base + facts.fit.slope * facts.steps[0] + slope * (at - facts.steps[0]) for at in facts.steps],
         slope=slope,
         low=low,
         high=high,
@@ -323,7 +279,7 @@ def gradient(facts: _Facts, optimizer: str) -> Law:
         return Law(sentence=f"Neither direction is predicted: {told}, which cannot be told from 0.")
     before = [0.0, *accumulate(drives)]
     summed = [before[place - first] for place in facts.places]
-    rate = fitted(summed, facts.y, facts.weights)
+    rate = logistic(summed, facts.shares, facts.sizes)
     path = [] if rate is None else [rate.base + rate.slope * each for each in summed]
     sentence = _gradient_told(facts, optimizer, told, difference.mean, rate)
     return Law(sentence=sentence, path=path, rate=rate)
@@ -360,9 +316,9 @@ def _measured(modes: Modes, mode: str, counts: Column) -> Line:
     for place in inside:
         ends = wilson(shares[place] or 0, counts[place] or 0)
         known = ends[0] > 0 and ends[1] < 1
-        low.append(_logit(ends[0]) if known else None)
-        high.append(_logit(ends[1]) if known else None)
-    values = [_logit(shares[place] or 0) for place in inside]
+        low.append(log_odds(ends[0]) if known else None)
+        high.append(log_odds(ends[1]) if known else None)
+    values = [log_odds(shares[place] or 0) for place in inside]
     return Line(name="measured", x=[steps[place] for place in inside], values=values, low=low, high=high)
 
 
@@ -389,7 +345,7 @@ def _fit_told(mode: str, fit: Fit) -> str:
     size, ends = (abs(fit.slope), sorted((abs(fit.low), abs(fit.high)))) if told else (fit.slope, [fit.low, fit.high])
     text = (
         f"The log-odds of {mode} {('rose' if fit.slope > 0 else 'fell') if told else 'changed'} by {number(size)} a step (95 % "
-        f"{number(ends[0])} to {number(ends[1])}), fitted to the {fit.count} steps with {BETWEEN[0]} < p < {BETWEEN[1]}; a straight line explains "
+        f"{number(ends[0])} to {number(ends[1])}), fitted to the {fit.count} steps around which {BETWEEN[0]} < p < {BETWEEN[1]}; a straight line explains "
         f"{_percent(fit.r2)} of their variance"
     )
     return f"{text}: {_doubled(fit)}." if told else f"{text}. The slope cannot be told from 0."
@@ -404,9 +360,10 @@ def _doubled(fit: Fit) -> str:
 def _pace(slope: float) -> str:
     """
     >>> _pace(math.log(2)), _pace(-math.log(2) / 3)
-    ('the odds double every 1 steps', 'the odds halve every 3 steps')
+    ('the odds double every step', 'the odds halve every 3 steps')
     """
-    return f"the odds {'double' if slope > 0 else 'halve'} every {number(math.log(2) / abs(slope))} steps"
+    steps = number(math.log(2) / abs(slope))
+    return f"the odds {'double' if slope > 0 else 'halve'} every {'step' if steps == '1' else f'{steps} steps'}"
 
 
 def _table(known: Sequence[Growth], without: Sequence[str]) -> Table:
@@ -427,10 +384,10 @@ def _table(known: Sequence[Growth], without: Sequence[str]) -> Table:
             ]
         )
     caption = (
-        "Fits of ln(p / (1 − p)) by step, each step weighted by n p (1 − p), one over its binomial variance, and taken as independent. Slopes are per step, "
-        "with 95 % intervals; a time below 0 is the one in which odds halve."
+        "Logistic regressions of the rollouts on their step; steps are taken as independent, and intervals are wider where these stray further than chance. "
+        "Slopes are per step, with 95 % intervals; a time below 0 is the one in which odds halve."
     )
     if without:
         few = f"{', '.join(without[:PICTURES])}{' and more' if len(without) > PICTURES else ''}"
         caption += f" Too few steps to fit: {len(without)} modes ({few})."
-    return Table(columns=columns, rows=rows, caption=caption)
+    return without_empty_columns(Table(columns=columns, rows=rows, caption=caption))

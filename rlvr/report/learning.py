@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from statistics import fmean
 
 from rlvr.report.blocks import Block, Prose, Section
+from rlvr.report.evaluations import tasks_in
 from rlvr.report.growth import growth
 from rlvr.report.plots import Line, lines
 from rlvr.report.runs import Run
@@ -45,8 +46,7 @@ def learning(run: Run) -> list[Section]:
 
 def measured_tasks(series: Series) -> list[str]:
     """The tasks that were evaluated while training, a mixture as a whole first."""
-    names = dict.fromkeys(name.split("/")[0] for name in series.names("eval/") if "/" in name)
-    return sorted((name for name in names if name != "documents"), key=lambda name: name != WHOLE)
+    return tasks_in([dict.fromkeys(series.columns)])
 
 
 # ------------------------------------------------------------------------------------------------ loss
@@ -127,9 +127,9 @@ def _by_task(series: Series) -> list[Block]:
 
 
 def _task_line(series: Series, name: str) -> Line:
-    tokens, lengths = series.column(f"task/{name}/tokens/rollout"), series.column(f"task/{name}/rollout/length_mean")
-    counts = [round(a / b) if a and b else None for a, b in zip(tokens, lengths, strict=True)]
-    return with_interval(name, series.steps, series.column(f"task/{name}/accuracy"), [*counts])
+    return with_interval(
+        name, series.steps, series.column(f"task/{name}/accuracy"), series.rollouts_of(f"task/{name}/")
+    )
 
 
 def _failures(series: Series, components: Sequence[str]) -> list[Block]:
@@ -166,7 +166,8 @@ def _noise(series: Series) -> list[Block]:
 
 HOW_COUNTED = (
     "Bands are 95 % Wilson intervals that count every rollout of the step, refills among them, as a trial of its own; rollouts of one "
-    f"problem are alike, so the truth is a little wider. A mode has no point at a step where fewer than {FEWEST} rollouts were of it."
+    f"problem are alike, so the truth is a little wider. A mode has no point at a step where fewer than {FEWEST} rollouts were of it, unless "
+    "it never had more."
 )
 
 

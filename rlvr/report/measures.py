@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from rlvr.explain import over_modes
 from rlvr.report.runs import Run
 from rlvr.runtime.metrics import Row
 
@@ -50,7 +51,7 @@ def measures(runs: Sequence[Run]) -> list[Measure]:
     modes = [match[1] for key in keys if (match := MODE.fullmatch(key))]
     chances = [_mode_of(key, match[1], match[2]) for key in keys if (match := EVALUATED_MODE.fullmatch(key))]
     if modes:
-        found.append(_accuracy(modes))
+        found.append(_accuracy())
         chances = [_chance(mode, modes) for mode in modes]
     plain = [(key, title, y) for key, title, y in PLAIN if key in keys]
     if any(run.stage == "rl" for run in runs):  # its loss measures nothing: advantages with a baseline cancel in it
@@ -71,15 +72,15 @@ def _plain(key: str, title: str, y: str) -> Measure:
     return Measure(key=key, title=title, y=y, of=lambda row: row.get(key))
 
 
-def _accuracy(modes: Sequence[str]) -> Measure:
-    """The share of right rollouts of a step, added up over the modes: each one's share times its accuracy."""
-
-    def of(row: Row) -> float | None:
-        found = [mode for mode in modes if row.get(f"mode/{mode}/probability") is not None]
-        parts = [(row[f"mode/{m}/probability"] or 0.0) * (row.get(f"mode/{m}/accuracy") or 0.0) for m in found]
-        return sum(parts) if parts else None
-
-    return Measure(key="accuracy", title="Accuracy while training", y=RIGHT, of=of, share=True)
+def _accuracy() -> Measure:
+    """The share of right rollouts of a step, added up over the modes."""
+    return Measure(
+        key="accuracy",
+        title="Accuracy while training",
+        y=RIGHT,
+        of=lambda row: over_modes([row], "accuracy"),
+        share=True,
+    )
 
 
 def _chance(mode: str, modes: Sequence[str]) -> Measure:

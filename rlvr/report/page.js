@@ -151,7 +151,7 @@ function listOf(attempts, open) {
   const mode = choice("Mode", attempts.map((attempt) => attempt.mode)), verdict = choice("Verdict", attempts.map(outcome));
   const count = make("span", { role: "status" });
   const rows = attempts.map((attempt) => {
-    const button = make("button", { type: "button" }, `Step ${attempt.step}, problem ${attempt.index}`);
+    const button = make("button", { type: "button" }, placeOf(attempt));
     const cells = [attempt.mode, (attempt.correct ? "✓ " : "✗ ") + outcome(attempt), digits(attempt.reward), `${attempt.length}`];
     const row = make("tr", { class: outcome(attempt) }, make("th", { scope: "row" }, button),
       ...cells.map((cell, number) => make("td", { class: number > 1 ? "number" : null }, cell)));
@@ -202,7 +202,7 @@ function coloursOf(group, changed) {
 
 /** What the colours and bars mean, with numbers. */
 function legendOf(name, bound, attempt) {
-  const { says, from, to, both, down } = QUANTITIES[name];
+  const { says, from, to, both, down, text } = QUANTITIES[name];
   const steps = Array.from({ length: SHADES }, (_, number) => {
     const share = both ? (2 * number) / (SHADES - 1) - 1 : number / (SHADES - 1);
     const value = (down ? -share : share) * bound, end = number === SHADES - 1 || (both && number === 0);
@@ -213,7 +213,7 @@ function legendOf(name, bound, attempt) {
   const scale = make("p", { class: "scale" }, `${from} `, ...steps, ` ${to}`);
   const marks = [];
   if (attempt.trained !== true && attempt.trained !== null) marks.push(make("span", { class: "token untrained" }, make("span", { class: "text" }, "dotted")), " was not trained on. ");
-  const bars = both ? "A bar over a token is for more than 0, one under it for less" : "The higher its bar, the further right on the scale a token is";
+  const bars = both ? `A bar over a token is for more than ${text ? digits(text(0)) : 0}, one under it for less` : "The higher its bar, the further right on the scale a token is";
   marks.push(`${bars}; · is a space, ⏎ ends a line, ‹ › has no text of its own.`);
   return [make("p", { class: "small" }, `${QUANTITIES[name].label}: ${says}.`), scale, make("p", { class: "small" }, ...marks), make("p", { class: "small keys" },
     "Point at a token, or choose one and go on with ← → Home End; ↑ ↓ go to the next fork, one of the most open fifth of its choices.")];
@@ -283,8 +283,9 @@ function creditOf(attempt) {
     .sort((a, b) => Math.abs(right[b + 1] - right[b]) - Math.abs(right[a + 1] - right[a]));
   const clear = steps.filter((step) => low[step + 1] > high[step] || high[step + 1] < low[step]).slice(0, 3);
   const moves = (some) => some.map((step) => `at ${between(step)}: ${digits(right[step])} → ${digits(right[step + 1])}`).join("; ");
-  let decided = "No two neighbouring chances differ by more than their intervals";
-  if (steps.length) decided += ` (the largest move is ${moves(steps.slice(0, 1))})`;
+  const moved = steps.length > 0 && right[steps[0] + 1] !== right[steps[0]];
+  let decided = moved ? "No two neighbouring chances differ by more than their intervals" : "No token moved the chance";
+  if (moved) decided += ` (the largest move is ${moves(steps.slice(0, 1))})`;
   if (clear.length) decided = `Most was decided ${moves(clear)}`;
   const rows = positions.map((position, at) => make("tr", {}, make("th", { scope: "row", class: "number" }, `${position}`),
     ...[right, low, high].map((values) => make("td", { class: "number" }, digits(values[at])))));
@@ -378,9 +379,12 @@ function cutOf({ pieces, length, characters }) {
   return pieces.length < length ? say(pieces.length, length, "tokens") : shown < characters ? say(shown, characters, "characters") : [];
 }
 
+/** Where a rollout is found; an evaluation, which has no steps, wrote step 0. */
+const placeOf = ({ step, index }) => (step ? `Step ${step}, problem ${index}` : `Problem ${index}`);
+
 /** What is said of a rollout before its tokens. */
 function aboutOf(attempt) {
-  const facts = [`Step ${attempt.step}, problem ${attempt.index}: ${attempt.mode}, ${attempt.correct ? "right" : "wrong"}, reward ${digits(attempt.reward)}`];
+  const facts = [`${placeOf(attempt)}: ${attempt.mode}, ${attempt.correct ? "right" : "wrong"}, reward ${digits(attempt.reward)}`];
   if (attempt.graded) facts.push(attempt.graded);
   if (attempt.advantage !== null) facts.push(`advantage ${signed(attempt.advantage)}`);
   facts.push(attempt.stop === "length" ? "stopped at the length limit" : "ended by itself");

@@ -23,6 +23,7 @@ from markupsafe import Markup
 
 from rlvr.report.blocks import Block, Cell, Chart, Reader, Section, Table
 from rlvr.runtime.progress import printable
+from rlvr.statistics import spread
 
 MOST_ROWS = 50
 """Rows of the table behind a chart; more would not be read."""
@@ -140,10 +141,9 @@ def _cell(value: Cell) -> str:
 
 def _thinned(table: Table) -> Table:
     """At most MOST_ROWS rows, evenly chosen with the first and the last, and a caption that says so."""
-    count = len(table.rows)
+    count, chosen = len(table.rows), spread(table.rows, MOST_ROWS)
     if count <= MOST_ROWS:
         return table
-    chosen = [table.rows[round(number * (count - 1) / (MOST_ROWS - 1))] for number in range(MOST_ROWS)]
     caption = f"{MOST_ROWS} of {count:,} rows, evenly chosen, with the first and the last"
     return Table(
         columns=table.columns, rows=chosen, caption=f"{table.caption} ({caption})" if table.caption else caption
@@ -151,6 +151,6 @@ def _thinned(table: Table) -> Table:
 
 
 def _kept(attempts: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The first attempts, as many as MOST_BYTES hold."""
-    sizes = accumulate(len(json.dumps(attempt)) for attempt in attempts)
+    """The first attempts, as many as MOST_BYTES hold as they stand in the page."""
+    sizes = accumulate(len(_as_script(attempt)) for attempt in attempts)
     return [attempt for attempt, size in zip(attempts, sizes, strict=True) if size <= MOST_BYTES]

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from itertools import combinations
 from typing import Any
 
 from rlvr.errors import RlvrError
 from rlvr.report.arms import Arm, names_of
-from rlvr.report.blocks import Block, Cell, Prose, Table
+from rlvr.report.beside import Answers, Problem, answers, shares
+from rlvr.report.blocks import Block, Cell, Prose, Table, without_empty_columns
 from rlvr.report.measures import Measure
 from rlvr.report.runs import Run
 from rlvr.statistics import MOST_FLIPS, Estimate, holm, mcnemar, paired_shares, sign_flips, t_interval
@@ -21,7 +21,6 @@ MOST_PAIRS = 5
 """Arms or runs that are all compared with one another; of more, each is compared with the first."""
 SAME = {True: ["task"], False: ["task", "reward"]}
 """Sections of the configuration that arms must share for an evaluation, and for what training recorded, to be compared."""
-ANSWERED: dict[str, type | tuple[type, ...]] = {"index": int, "question": str, "correct": bool}
 
 
 def seed_tests(arms: Sequence[Arm], outcomes: Sequence[Measure]) -> list[Block]:
@@ -47,7 +46,7 @@ def seed_tests(arms: Sequence[Arm], outcomes: Sequence[Measure]) -> list[Block]:
         f"among all tests of this table (Holm 1979), by which the verdict goes; from {FEWEST_FLIPS} pairs on the exact p-value of flipping the "
         "differences' signs (Fisher 1935), and the smallest that so many pairs can reach. Right is what each run's own reward calls so."
     )
-    return [Table(columns=[*columns, "smallest such p", "verdict"], rows=rows, caption=caption)]
+    return [without_empty_columns(Table(columns=[*columns, "smallest such p", "verdict"], rows=rows, caption=caption))]
 
 
 def pairs(members: Sequence[Any]) -> list[tuple[Any, Any]]:
@@ -95,45 +94,17 @@ def _p(p: float | None) -> Cell:
     return "< 1e-6" if p is not None and p < 1e-6 else p
 
 
-@dataclass(frozen=True, kw_only=True)
-class Answers:
-    """How a model answered one problem: each sample, and greedily, if it did."""
-
-    sampled: list[bool] = field(default_factory=list)
-    greedy: list[bool] = field(default_factory=list)
-
-
-Problem = tuple[str, str, int, str]
-"""Task, split, index and question: what makes two problems the same."""
-
-
-def answers_of(run: Run) -> dict[Problem, Answers]:
-    """How an evaluation's model answered each problem. RlvrError if its rollouts are damaged."""
-    found: dict[Problem, Answers] = {}
-    for step in run.rollout_steps()[:1]:
-        for record in run.rollouts(step, ANSWERED):
-            problem = (
-                str(record.get("task", "")),
-                str(record.get("split", "")),
-                record["index"],
-                record["question"],
-            )
-            answers = found.setdefault(problem, Answers())
-            (answers.greedy if record.get("greedy") is True else answers.sampled).append(record["correct"])
-    return found
-
-
 def problem_tests(runs: Sequence[Run]) -> list[Block]:
     """Evaluations on the same problems, compared problem by problem."""
     blocks: list[Block] = []
-    answered: list[tuple[str, dict[Problem, Answers]]] = []
+    answered: list[tuple[str, Answers]] = []
     for name, run in zip(names_of(runs), runs, strict=True):
         try:
-            answered.append((name, answers_of(run)))
+            answered.append((name, answers(run)))
         except RlvrError as error:
             blocks.append(Prose(text=f"Not compared by problem: {error}", kind="gap"))
     compared = [
-        (task, one, other, [(first[problem], second[problem]) for problem in common])
+        (task, one, other, (first, second), common)
         for (one, first), (other, second) in pairs(answered)
         for task, common in _common(first, second).items()
     ]
@@ -142,14 +113,15 @@ def problem_tests(runs: Sequence[Run]) -> list[Block]:
     return [*blocks, *_by_samples(compared), *_by_greedy(compared)]
 
 
-Compared = tuple[str, str, str, list[tuple[Answers, Answers]]]
+Compared = tuple[str, str, str, tuple[Answers, Answers], list[Problem]]
+"""A task, the names of two models, what they answered, and the problems of the task that both were asked."""
 
 
-def _common(first: dict[Problem, Answers], second: dict[Problem, Answers]) -> dict[str, list[Problem]]:
+def _common(first: Answers, second: Answers) -> dict[str, list[Problem]]:
     """The problems that two models were both asked, by task and split."""
-    common: dict[str, list[Problem]] = {}
-    for problem in first:
-        if problem in second:
+    asked, common = {**second.sampled, **second.greedy}, dict[str, list[Problem]]()
+    for problem in {**first.sampled, **first.greedy}:
+        if problem in asked:
             common.setdefault(f"{problem[0]}, {problem[1]}", []).append(problem)
     return common
 
@@ -158,12 +130,13 @@ def _by_samples(compared: Sequence[Compared]) -> list[Block]:
     """The difference of the shares of right samples."""
     rows: list[tuple[str, str, str, int, float, float]] = []
     estimates: list[Estimate] = []
-    for task, one, other, both in compared:
-        shares = [(_share(a.sampled), _share(b.sampled)) for a, b in both if a.sampled and b.sampled]
-        if shares:
-            estimates.append(paired_shares([a - b for a, b in shares]))
-            first, second = (sum(side) / len(shares) for side in zip(*shares, strict=True))
-            rows.append((task, one, other, len(shares), first, second))
+    for task, one, other, sides, common in compared:
+        mine, theirs = map(shares, sides)
+        both = [(mine[problem], theirs[problem]) for problem in common if problem in mine and problem in theirs]
+        if both:
+            estimates.append(paired_shares([a - b for a, b in both]))
+            first, second = (sum(side) / len(both) for side in zip(*both, strict=True))
+            rows.append((task, one, other, len(both), first, second))
     adjusted = holm([estimate.p for estimate in estimates])
     cells: list[list[Cell]] = [
         [*row, *_cells(estimate), _p(p), verdict(estimate, p, row[1], row[2])]
@@ -181,8 +154,10 @@ def _by_greedy(compared: Sequence[Compared]) -> list[Block]:
     """Which of two models alone is right, answering greedily."""
     rows: list[tuple[str, str, str, int, int, int]] = []
     p_values: list[float] = []
-    for task, one, other, both in compared:
-        right = [(a.greedy[0], b.greedy[0]) for a, b in both if a.greedy and b.greedy]
+    for task, one, other, (mine, theirs), common in compared:
+        right = [
+            (mine.greedy[each], theirs.greedy[each]) for each in common if each in mine.greedy and each in theirs.greedy
+        ]
         if right:
             only_one, only_other = sum(a and not b for a, b in right), sum(b and not a for a, b in right)
             p_values.append(mcnemar(only_one, only_other))
@@ -197,7 +172,3 @@ def _by_greedy(compared: Sequence[Compared]) -> list[Block]:
     )
     columns = ["task", "A", "B", "problems", "only A right", "only B right", "p", "p (Holm)", "verdict"]
     return [Table(columns=columns, rows=cells, caption=caption)] if cells else []
-
-
-def _share(answers: Sequence[bool]) -> float:
-    return sum(answers) / len(answers)

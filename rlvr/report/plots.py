@@ -28,8 +28,17 @@ DASHES = [[1, 0], [6, 3], [2, 2], [8, 3, 2, 3], [12, 3], [4, 4, 1, 4], [1, 3], [
 MOST_POINTS = 300
 """Points of a line: more than a screen tells apart."""
 
-FEW = 40
+FEW = 20
 """A line of so many values or fewer has a dot at each, and intervals as bars instead of a band."""
+
+EACH = 12
+"""Whole numbers up to so far apart are all written under the x axis, each once."""
+
+LARGE = 1e5
+"""Axes that reach so far count in thousands (k), millions (M), billions (G), …"""
+
+SHORT = "format(datum.value, '~s')"
+"""How they are written."""
 
 LABELLED = 0.12
 """A part of a whole is labelled where it takes up more than this of the height."""
@@ -76,7 +85,7 @@ def lines(
 
     A line of few values has a dot at each, so that one value can be seen, and its intervals as bars.
     """
-    across, drawn = _across(drawn, x), thinned(drawn)
+    across, caption, drawn = _across(drawn, x), _averaged(drawn), thinned(drawn)
     values = [row for line in drawn for row in _rows(line, log=log)]
     up = {"field": "value", "type": "quantitative", "title": y, **_upwards(values, share=share, log=log)}
     colour, dash = _colour(drawn), _dash(drawn)
@@ -107,15 +116,19 @@ def lines(
         _points(position, tooltip),
     ]
     spec = _spec(summary, values, {"layer": layers})
-    return Chart(name=name, title=title, summary=summary, table=_wide(drawn, x), spec=spec)
+    return Chart(name=name, title=title, summary=summary, table=_wide(drawn, x, caption), spec=spec)
 
 
-def stacked(name: str, title: str, summary: str, drawn: Sequence[Line], *, y: str, x: str = "step") -> Chart:
+def stacked(
+    name: str, title: str, summary: str, drawn: Sequence[Line], *, y: str, x: str = "step", share: bool = False
+) -> Chart:
     """Parts of a whole over x, one on the other, the first at the bottom; a part that has no value where others do is 0 there.
+
+    share: they add up to 1.
 
     Each part is named in the picture where it is tallest, if it is tall enough to hold its name.
     """
-    across, drawn = _across(drawn, x), thinned(drawn)
+    across, caption, drawn = _across(drawn, x), _averaged(drawn), thinned(drawn)
     whole = {at: 0.0 for line in drawn for at, value in zip(line.x, line.values, strict=True) if value is not None}
     filled = []
     for line in drawn:
@@ -124,7 +137,13 @@ def stacked(name: str, title: str, summary: str, drawn: Sequence[Line], *, y: st
     values = [{**row, "order": number} for number, line in enumerate(filled) for row in _rows(line)]
     encoding = {
         "x": across,
-        "y": {"field": "value", "type": "quantitative", "title": y, "stack": "zero"},
+        "y": {
+            "field": "value",
+            "type": "quantitative",
+            "title": y,
+            "stack": "zero",
+            **_upwards([], share=share, log=False),
+        },
         "color": _colour(drawn, stroke=False),
         "order": {"field": "order", "type": "quantitative"},
         "tooltip": [_tip("x", x), _tip("series", "part", "nominal"), _tip("value", y)],
@@ -133,7 +152,7 @@ def stacked(name: str, title: str, summary: str, drawn: Sequence[Line], *, y: st
     mark = area if len(whole) > 1 else {"type": "bar", "aria": False, "size": 40}
     layers = [{"mark": mark, "encoding": encoding}, _names(filled, across)]
     spec = _spec(summary, values, {"layer": layers})
-    return Chart(name=name, title=title, summary=summary, table=_wide(drawn, x), spec=spec)
+    return Chart(name=name, title=title, summary=summary, table=_wide(drawn, x, caption), spec=spec)
 
 
 def bars(name: str, title: str, summary: str, drawn: Sequence[Bar], *, x: str, y: str, share: bool = False) -> Chart:
@@ -147,7 +166,8 @@ def bars(name: str, title: str, summary: str, drawn: Sequence[Bar], *, x: str, y
     axis = {"labelAngle": -30 if turned else 0, "labelLimit": 120}
     across = {"field": "category", "type": "nominal", "title": x, "sort": categories, "axis": axis}
     scale = {"domain": [0, 1]} if share else {}
-    up = {"field": "value", "type": "quantitative", "title": y, "scale": scale, "stack": None}
+    large = _counted(max((bar.value for bar in drawn), default=0.0))
+    up = {"field": "value", "type": "quantitative", "title": y, "scale": scale, "stack": None, **large}
     tooltip = [_tip("category", x, "nominal"), _tip("value", y)]
     together: dict[str, Any] = {"x": across, "tooltip": tooltip}
     colour = _scaled(series, symbol="square")
@@ -183,6 +203,12 @@ def thinned(drawn: Sequence[Line], most: int = MOST_POINTS) -> list[Line]:
     starts = [grid[round(number * len(grid) / most)] for number in range(most)] if grid else []
     middles = _means(starts, grid, grid)
     return [line if len(line.x) <= most else _cut(line, starts, middles) for line in drawn]
+
+
+def _averaged(drawn: Sequence[Line]) -> str:
+    """What a table of lines says of those that are too long to be drawn in full."""
+    longest = max((len(line.x) for line in drawn), default=0)
+    return f"Each row is a mean over neighbours: {longest:,} values are {MOST_POINTS}" if longest > MOST_POINTS else ""
 
 
 def _cut(line: Line, starts: Sequence[float], middles: Sequence[float | None]) -> Line:
@@ -231,7 +257,7 @@ def _short(value: float | None) -> float | None:
     return None if value is None else float(f"{value:.6g}")
 
 
-def _wide(drawn: Sequence[Line], x: str) -> Table:
+def _wide(drawn: Sequence[Line], x: str, caption: str) -> Table:
     """A table with a row for each x and a column for each line, and two for its interval."""
     columns: list[str] = [x]
     cells: dict[float, list[Cell]] = {}
@@ -245,7 +271,7 @@ def _wide(drawn: Sequence[Line], x: str) -> Table:
             if line.low is not None and line.high is not None:
                 row += [_short(line.low[number]), _short(line.high[number])]
     rows = [[_short(at), *row, *[None] * (len(columns) - 1 - len(row))] for at, row in sorted(cells.items())]
-    return Table(columns=columns, rows=rows)
+    return Table(columns=columns, rows=rows, caption=caption)
 
 
 # ------------------------------------------------------------------------------------------------ parts of a specification
@@ -254,7 +280,10 @@ def _wide(drawn: Sequence[Line], x: str) -> Table:
 def _across(drawn: Sequence[Line], x: str) -> dict[str, Any]:
     """The x axis: from the first point to the last, with whole numbers if all are."""
     whole = all(float(at).is_integer() for line in drawn for at in line.x)
-    axis = {"grid": False, **({"format": ",d", "tickMinStep": 1} if whole else {})}
+    first, last = (round(end([at for line in drawn for at in line.x], default=0)) for end in (min, max))
+    axis: dict[str, Any] = {"grid": False, **({"format": ",d", "tickMinStep": 1} if whole else {})}
+    if whole and last - first <= EACH:
+        axis["values"] = list(range(first, last + 1))
     scale = {"zero": False, "nice": False}
     return {"field": "x", "type": "quantitative", "title": x, "axis": axis, "scale": scale}
 
@@ -265,24 +294,34 @@ def _upwards(values: Sequence[dict[str, Any]], *, share: bool, log: bool) -> dic
         return {"scale": {"domain": [0, 1]}}
     ends = [row[key] for row in values for key in ("value", "low", "high") if key in row]
     if log:
-        return {"scale": {"type": "log"}, "axis": _decades(ends)}
+        return _decades(ends)
     if ends and min(ends) == max(ends):
         around = abs(ends[0]) / 10 or 1.0
         return {"scale": {"domain": [ends[0] - around, ends[0] + around]}}
-    return {"scale": {"zero": False}}
+    return {"scale": {"zero": False}, **_counted(max(ends, default=0.0))}
+
+
+def _counted(highest: float) -> dict[str, Any]:
+    """The axis of large numbers."""
+    return {"axis": {"labelExpr": SHORT}} if highest >= LARGE else {}
 
 
 def _decades(ends: Sequence[float]) -> dict[str, Any]:
-    """An axis with a line at 1, 2, 5, 10, …; over more than two powers of ten at those, or at every second, third, …, for at most 8."""
-    first, last = math.floor(math.log10(min(ends, default=1.0))), math.ceil(math.log10(max(ends, default=1.0)))
+    """A logarithmic scale that ends at 1, 2, 5, 10, … and has a line at each; over three powers of ten or more it ends at powers and has
+    lines at those, or at every second, third, …, for at most 8.
+    """
+    low, high = min(ends, default=1.0), max(ends, default=1.0)
+    first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
     if last - first < 3:
-        return {
-            "values": [step * 10.0**power for power in range(first, last + 1) for step in (1, 2, 5)],
-            "format": ",~g",
-        }
-    every = -(-(last - first) // 8)
-    form = ",~g" if first >= -4 and last <= 6 else ".0e"
-    return {"values": [10.0**power for power in range(first, last + 1, every)], "format": form}
+        grid = [float(f"{step}e{power}") for power in range(first, last + 1) for step in (1, 2, 5)]
+        low = max((at for at in grid if at <= low), default=grid[0])
+        high = min((at for at in grid if at >= high and at > low), default=grid[-1])
+        values = [at for at in grid if low <= at <= high]
+    else:
+        values = [float(f"1e{power}") for power in range(first, last + 1, -(-(last - first) // 8))]
+        low, high = float(f"1e{first}"), float(f"1e{last}")
+    form = {"labelExpr": SHORT} if high >= LARGE else {"format": ".0e" if first < -4 else ",~g"}
+    return {"scale": {"type": "log", "domain": [low, high]}, "axis": {"values": values, **form}}
 
 
 def _points(position: dict[str, Any], tooltip: list[dict[str, Any]]) -> dict[str, Any]:
@@ -304,10 +343,11 @@ def _names(drawn: Sequence[Line], across: dict[str, Any]) -> dict[str, Any]:
         (sum(value or 0.0 for value in each) for each in zip(*(line.values for line in drawn), strict=True)),
         default=0.0,
     )
-    places, labels = range(count // 8, count - count // 8), []
+    edge = max(1, count // 8) if count > 1 else 0  # where a name would be cut
+    places, labels = range(edge, count - edge), []
     for number, line in enumerate(drawn):
         best = max(places, key=heights[number].__getitem__, default=0)
-        if count and heights[number][best] > LABELLED * tallest:
+        if places and heights[number][best] > LABELLED * tallest:
             middle = sum(own[best] for own in heights[:number]) + heights[number][best] / 2
             ink = INKS[number % len(INKS)]
             labels.append({"x": _short(line.x[best]), "middle": _short(middle), "series": line.name, "ink": ink})
@@ -346,7 +386,8 @@ def _scaled(names: Sequence[str], *, symbol: str) -> dict[str, Any]:
 
 def _legend(names: Sequence[str], symbol: str) -> dict[str, Any]:
     """Above the picture; of lines with a stretch long enough to show their dashes."""
-    columns = 3 if max(map(len, names), default=0) <= 18 else 2
+    entry = 38 + 6.1 * min(max(map(len, names), default=0), 30)  # pixels, about
+    columns = {"signal": f"max(1, min({len(names)}, floor((width + 10) / {entry:.0f})))"}
     long = {"symbolSize": 700, "symbolStrokeWidth": 2} if symbol == "stroke" else {}
     return {"orient": "top", "columns": columns, "labelLimit": 200, "symbolType": symbol, "symbolOpacity": 1, **long}
 

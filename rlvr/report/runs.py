@@ -14,6 +14,7 @@ from rlvr.config_file import read_mapping
 from rlvr.errors import RlvrError
 from rlvr.models.location import looks_local
 from rlvr.report import sound
+from rlvr.report.wording import counted
 from rlvr.runtime.metrics import Row, read_rows
 from rlvr.runtime.saved import step_folders
 from rlvr.runtime.written import Fields, read_lines, read_object, sound_lines
@@ -131,7 +132,7 @@ def open_as_it_is(path: Path) -> Run:
         config = {}
         gaps["config.yaml"] = str(error)
     run = Run(path=path, stage="", config=config, rows=[], gaps=gaps)
-    rows = [_finite(row) for row in run.lines("metrics.jsonl", {"step": int}, sound.row).values()]
+    rows = _one_a_step(run)
     return Run(
         path=path, stage=stage_of(config) if config else _likely_stage(path, rows), config=config, rows=rows, gaps=gaps
     )
@@ -167,19 +168,12 @@ def training_seconds(run: Run) -> float | None:
 
     None if one of them cannot be found from here; a model that no run made cost nothing here.
     """
-    total, seen = 0.0, {run.path.resolve()}
-    model = run.config.get("model")
-    while isinstance(model, str):
-        path = Path(model)
-        if not path.exists() and looks_local(model):
-            return None
-        if not (path / "config.yaml").is_file() or path.resolve() in seen:
-            break
-        parent = open_finished(path)
-        seen.add(path.resolve())
-        total += parent.seconds()
-        model = parent.config.get("model")
-    return total
+    made = list(ancestry(run))
+    first = made[-1] if made else run
+    model = first.config.get("model")
+    if isinstance(model, str) and first.began_from() is None and looks_local(model) and not Path(model).exists():
+        return None
+    return sum(each.seconds() for each in made)
 
 
 def _configuration(path: Path) -> Path:
@@ -194,6 +188,16 @@ def _configuration(path: Path) -> Path:
 def _steps(folder: Path) -> list[int]:
     """The steps that files in a folder are named by."""
     return sorted(int(found[1]) for file in folder.glob("step_*.jsonl") if (found := STEP.fullmatch(file.stem)))
+
+
+def _one_a_step(run: Run) -> list[Row]:
+    """The rows in the order of their steps; of several for one step the last, and what that leaves out is noted."""
+    found = [_finite(row) for row in run.lines("metrics.jsonl", {"step": int}, sound.row).values()]
+    by_step = {row["step"] or 0.0: row for row in found}
+    if run.gaps is not None and len(by_step) < len(found):
+        text = f"{run.path / 'metrics.jsonl'}: {counted(len(found) - len(by_step), 'row')} left out, since later ones are of the same steps"
+        run.gaps.setdefault("metrics.jsonl", text)
+    return [by_step[step] for step in sorted(by_step)]
 
 
 def _finite(row: dict[str, Any]) -> Row:

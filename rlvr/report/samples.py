@@ -11,6 +11,7 @@ from rlvr.report.attempts import NEEDED, as_json, attempts, pieces_by, studied, 
 from rlvr.report.blocks import Block, Cell, Prose, Reader, Section, Table
 from rlvr.report.runs import Run
 from rlvr.report.wording import counted
+from rlvr.statistics import spread
 
 MOST_STEPS = 8
 """Steps whose files are read, beside those that were studied: a run may have thousands."""
@@ -66,10 +67,7 @@ def samples(run: Run) -> list[Section]:
 def looked_at(run: Run) -> list[int]:
     """The steps whose rollouts are read: the first, the last, some evenly between, and the newest that were studied."""
     steps = run.rollout_steps()
-    spaced = (
-        {steps[round(number * (len(steps) - 1) / (MOST_STEPS - 1))] for number in range(MOST_STEPS)} if steps else set()
-    )
-    return sorted(spaced | (set(run.study_steps()[-MOST_STUDIED:]) & set(steps)))
+    return sorted(set(spread(steps, MOST_STEPS)) | (set(run.study_steps()[-MOST_STUDIED:]) & set(steps)))
 
 
 def _groups(run: Run, step: int) -> list[Group]:
@@ -84,8 +82,7 @@ def _groups(run: Run, step: int) -> list[Group]:
 
 def _over_time(groups: dict[int, list[Group]]) -> Table:
     """One rollout of a few steps, of a problem that all have if there is one: of its group's most frequent mode."""
-    steps = list(groups)
-    steps = sorted({steps[round(number * (len(steps) - 1) / (SHOWN_STEPS - 1))] for number in range(SHOWN_STEPS)})
+    steps = spread(list(groups), SHOWN_STEPS)
     common = set.intersection(*({group.first["question"] for group in groups[step]} for step in steps))
     question = next((group.first["question"] for group in groups[steps[0]] if group.first["question"] in common), None)
     chosen = [

@@ -9,6 +9,7 @@ from functools import cached_property
 
 from rlvr.report.plots import Line
 from rlvr.report.runs import Run
+from rlvr.report.wording import number
 from rlvr.runtime.metrics import Row
 from rlvr.statistics import wilson
 
@@ -26,6 +27,9 @@ FEWEST = 5
 
 ENDS = 10
 """What a run began and ended with is the mean over a tenth of its steps, of at most so many: single steps are noisy."""
+
+CLEAR = 4
+"""Values at each end of which all are above all: of as many from one distribution, once in 35 times (rank-sum test, 2 / 70)."""
 
 
 @dataclass(frozen=True)
@@ -77,8 +81,12 @@ class Series:
 
     @cached_property
     def rollouts(self) -> Column:
-        """How many rollouts each row is of, refills among them: all their tokens over their mean length."""
-        pairs = zip(self.column("tokens/rollout"), self.column("rollout/length_mean"), strict=True)
+        """How many rollouts each row is of, refills among them."""
+        return self.rollouts_of("")
+
+    def rollouts_of(self, part: str) -> Column:
+        """How many rollouts of a part, ``task/NAME/`` of a mixture's, each row is of: all their tokens over their mean length."""
+        pairs = zip(self.column(f"{part}tokens/rollout"), self.column(f"{part}rollout/length_mean"), strict=True)
         return [round(tokens / mean) if tokens and mean else None for tokens, mean in pairs]
 
 
@@ -208,12 +216,13 @@ def _product(first: Column, second: Column) -> Column:
 def all_told(lines: Sequence[Line], unit: str = "", label: str = "{}") -> str:
     """How lines went, with numbers, as one sentence: from the mean of their first values to the mean of their last.
 
-    label: how a line is spoken of, by its name. Where the intervals of both ends overlap it only went from one to the other.
+    label: how a line is spoken of, by its name. It rose or fell where the two ends are clearly apart: their intervals, or, without
+    intervals, all of at least CLEAR values at each end; else it only went from one to the other.
 
     >>> all_told([Line(name="cot", x=[1, 2, 3], values=[0.05, None, 1.0])], label="P({})")
-    'P(cot) rose from 0.05 to 1 over 3 steps.'
-    >>> all_told([Line(name="a", x=[4], values=[20.0]), Line(name="b", x=[1, 2], values=[3.0, 2.0])], "tokens")
-    'a was 20 tokens at step 4; b fell from 3 to 2 tokens over 2 steps.'
+    'P(cot) went from 0.05 to 1 over 3 steps.'
+    >>> all_told([Line(name="a", x=[4], values=[20.0]), Line(name="b", x=[1, 2], values=[3.0, 2.0], low=[2.9, 1.9], high=[3.1, 2.1])])
+    'a was 20 at step 4; b fell from 3 [2.9, 3.1] to 2 [1.9, 2.1] over 2 steps.'
     """
     ways = [_way(line, label.replace("{}", line.name), unit and f" {unit}") for line in lines]
     spans, most = {way.span for way in ways}, max((way.ends for way in ways), default=1)
@@ -243,12 +252,16 @@ def _way(line: Line, name: str, unit: str) -> _Way:
         marks = [f" [{number(a)}, {number(b)}]" for a, b in zip(low, high, strict=True)]
     if len(known) == 1:
         return _Way(f"{name} was {number(known[0][1])}{marks[0]}{unit}", f" at step {first:.0f}", 1)
-    overlap = low is not None and high is not None and low[0] <= high[1] and low[1] <= high[0]
-    begin, end = (sum(value for _, value in part) / ends for part in (known[:ends], known[-ends:]))
+    first_values, last_values = ([value for _, value in part] for part in (known[:ends], known[-ends:]))
+    begin, end = sum(first_values) / ends, sum(last_values) / ends
+    if low is not None and high is not None:
+        apart = low[0] > high[1] or low[1] > high[0]
+    else:
+        apart = ends >= CLEAR and (min(first_values) > max(last_values) or min(last_values) > max(first_values))
     span = f" over {last:.0f} steps" if first == 1 else f" from step {first:.0f} to step {last:.0f}"
     if number(begin) == number(end):
         return _Way(f"{name} began and ended at {number(begin)}{marks[1]}{unit}", span, ends)
-    way = "went" if overlap else "rose" if end > begin else "fell"
+    way = "went" if not apart else "rose" if end > begin else "fell"
     return _Way(f"{name} {way} from {number(begin)}{marks[0]} to {number(end)}{marks[1]}{unit}", span, ends)
 
 
@@ -256,11 +269,3 @@ def _ends(bound: Sequence[float | None] | None, count: int) -> tuple[float, floa
     """The means of a bound's first and last values."""
     known = [value for value in bound or () if value is not None]
     return (sum(known[:count]) / count, sum(known[-count:]) / count) if len(known) >= count else None
-
-
-def number(value: float) -> str:
-    """
-    >>> number(0.05432), number(12345.6), number(1.0), number(-0.0)
-    ('0.0543', '12,346', '1', '0')
-    """
-    return f"{value:,.0f}" if abs(value) >= 999.5 else f"{value + 0.0:.3g}"

@@ -8,10 +8,12 @@ from collections.abc import Sequence
 
 from rlvr.report.arms import Arm, arms_of, differing, names_of
 from rlvr.report.blocks import Block, Cell, Chart, Prose, Section, Table
+from rlvr.report.gaps import unfinished
 from rlvr.report.measures import Measure, measures
 from rlvr.report.paired import problem_tests, seed_tests
 from rlvr.report.plots import COLOURS, Bar, Line, bars, lines
 from rlvr.report.runs import Run
+from rlvr.report.wording import counted, number
 from rlvr.statistics import Estimate, t_interval
 
 STAGES = {
@@ -22,6 +24,8 @@ STAGES = {
 }
 MOST_LINES = len(COLOURS)
 """Arms that are drawn: each has a colour and dashes of its own."""
+MOST_TOLD = 6
+"""Tests that are told in words."""
 TESTED = {"reward/mean"}
 """What arms are tested by beside the accuracies of evaluations."""
 
@@ -36,21 +40,18 @@ def compare(runs: list[Run]) -> list[Section]:
 
 def _overview(runs: Sequence[Run], arms: Sequence[Arm]) -> Section:
     counts = Counter(arm.stage for arm in arms)
-    found = ", ".join(f"{_counted(count, 'arm')} of {STAGES[stage].lower()}" for stage, count in counts.items())
+    found = ", ".join(f"{counted(count, 'arm')} of {STAGES[stage].lower()}" for stage, count in counts.items())
     text = (
-        f"{_counted(len(runs), 'run')} in {found}. Runs are of one arm where their configurations are equal but for the seed, and those of the "
+        f"{counted(len(runs), 'run')} in {found}. Runs are of one arm where their configurations are equal but for the seed, and those of the "
         "runs that made their models too. Bands are 95 % t-intervals over the runs of an arm."
     )
     return Section(name="runs", title="The runs", blocks=[Prose(text=text), _table_of_runs(arms), *_unfinished(arms)])
 
 
 def _unfinished(arms: Sequence[Arm]) -> list[Block]:
-    """Which runs lack steps: an arm's mean goes on without them."""
-    found = []
-    for each in (each for arm in arms for each in arm.runs):
-        last, wanted = _last_step(each.run), _max_steps(each.run)
-        if wanted is not None and (last or 0) < wanted:
-            found.append(f"{each.name} ends at step {last or 0:g} of {wanted:g}")
+    """Which runs are not finished: an arm's mean goes on without their steps."""
+    left = [(each.name, unfinished(each.run)) for arm in arms for each in arm.runs]
+    found = [f"{name} ({text})" for name, text in left if text is not None]
     text = f"Unfinished: {'; '.join(found)}. From there on, the mean of its arm is that of the other runs."
     return [Prose(text=text, kind="gap")] if found else []
 
@@ -60,13 +61,8 @@ def _last_step(run: Run) -> float | None:
 
 
 def _max_steps(run: Run) -> float | None:
-    train = run.config.get("train")
-    steps = train.get("max_steps") if isinstance(train, dict) else None
+    steps = run.setting("train", "max_steps")
     return steps if isinstance(steps, int) else None
-
-
-def _counted(count: int, word: str) -> str:
-    return f"{count} {word}{'' if count == 1 else 's'}"
 
 
 def _table_of_runs(arms: Sequence[Arm]) -> Table:
@@ -100,10 +96,54 @@ def _stage(stage: str, arms: Sequence[Arm]) -> Section:
     table = differing(arms)
     tested = [m for m in found if m.key in TESTED or (m.evaluated and m.key.endswith("accuracy"))]
     tests = [*seed_tests(arms, tested), *(problem_tests(runs) if stage == "eval" else [])]
+    tests = [*_told(tests), *tests]
     if not tests and len(runs) > 1:
         tests = [Prose(text="No tests: no two arms have two seeds in common, nor evaluations problems.", kind="gap")]
     blocks = [*([] if table is None else [table]), *tests, final_table(found, arms), *_charts(stage, found, arms)]
     return Section(name=f"arms-{stage}", title=STAGES[stage], blocks=blocks)
+
+
+def _told(tests: Sequence[Block]) -> list[Block]:
+    """What the tests found, in words: a sentence for each of the first tests."""
+    said = []
+    for table in tests:
+        if isinstance(table, Table) and "verdict" in table.columns:
+            said += [_sentence(dict(zip(table.columns, row, strict=True))) for row in table.rows]
+    more = f" {len(said) - MOST_TOLD} more tests are in the tables." if len(said) > MOST_TOLD else ""
+    return [Prose(text=" ".join(said[:MOST_TOLD]) + more)] if said else []
+
+
+def _sentence(test: dict[str, Cell]) -> str:
+    """
+    >>> _sentence({"of": "Mean reward", "A": "a", "B": "b", "pairs": 3, "A − B": -0.5, "from": -0.6, "to": -0.4, "p (Holm)": 0.01, "verdict": "b above a"})
+    'Mean reward: b above a by 0.500 [0.400, 0.600] over 3 pairs (p 0.01).'
+    """
+    kind = ", answering greedily" if "only A right" in test else ", sampled" if "task" in test else ""
+    what, said, size = f"{test.get('of', test.get('task'))}{kind}", str(test["verdict"]), _size(test)
+    if "above" in said:
+        said += f" by {size}" if size else f", which alone is right at {_counts(test)} problems where they differ,"
+    else:
+        said = f"{test['A']} and {test['B']}: {said}" + (f", A − B {size}" if size else "")
+    count = f"{test['pairs']} pairs" if "pairs" in test else f"{test['problems']:,} problems"
+    p = test["p (Holm)"]
+    return f"{what}: {said} over {count} (p {f'{p:.2g}' if isinstance(p, float) else p})."
+
+
+def _size(test: dict[str, Cell]) -> str:
+    """A difference with its interval: of the better over the worse where there is one, else of A over B."""
+    ends = [value for name in ("A − B", "from", "to") if isinstance(value := test.get(name), int | float)]
+    if len(ends) < 3:
+        return ""
+    if "above" in str(test["verdict"]) and ends[0] < 0:
+        ends = [-ends[0], -ends[2], -ends[1]]
+    return f"{ends[0]:.3f} [{ends[1]:.3f}, {ends[2]:.3f}]"
+
+
+def _counts(test: dict[str, Cell]) -> str:
+    one, other = test["only A right"], test["only B right"]
+    assert isinstance(one, int | float)
+    assert isinstance(other, int | float)
+    return f"{max(one, other):,} of the {one + other:,}"
 
 
 def _charts(stage: str, found: Sequence[Measure], arms: Sequence[Arm]) -> list[Block]:
@@ -138,7 +178,8 @@ def _over_steps(name: str, measure: Measure, arms: Sequence[Arm]) -> Chart | Non
 
 
 def _ends(line: Line) -> str:
-    return f"{line.name}: {line.values[0]:.4g} at step {line.x[0]:g}, {line.values[-1]:.4g} at step {line.x[-1]:g}"
+    first, *_, last = [number(value) for value in (line.values[0], *line.values) if value is not None]
+    return f"{line.name}: {first} at step {line.x[0]:g}, {last} at step {line.x[-1]:g}"
 
 
 def line_of(measure: Measure, arm: Arm) -> Line | None:
@@ -174,7 +215,7 @@ def _in_the_end(name: str, measure: Measure, arms: Sequence[Arm]) -> Chart | Non
     ]
     if not drawn:
         return None
-    summary = f"{measure.title}: {', '.join(f'{bar.category} {bar.value:.4g}' for bar in drawn)}."
+    summary = f"{measure.title}: {', '.join(f'{bar.category} {number(bar.value)}' for bar in drawn)}."
     return bars(name, measure.title, summary, drawn, x="arm", y=measure.y, share=measure.share)
 
 

@@ -11,7 +11,8 @@ from rlvr.report.blocks import Block, Prose, Section
 from rlvr.report.learning import measured_tasks
 from rlvr.report.plots import Bar, Line, bars, lines, stacked
 from rlvr.report.runs import Run
-from rlvr.report.series import Modes, Series, all_told, modes_of, number, series_in, series_of
+from rlvr.report.series import Modes, Series, all_told, modes_of, series_in, series_of
+from rlvr.report.wording import number
 
 ENTROPIES = (0.01, 0.03, 0.1, 0.3, 0.7, 1.0, 2.0)
 """Bounds (nats) between which tokens are counted by entropy: most are nearly sure, and 0.69 is the toss of a coin."""
@@ -139,13 +140,14 @@ def _by_token(run: Run) -> list[Block]:
             continue
         total = sum(counts.values())
         drawn += [
-            Bar(category=label, value=counts[place] / total, series=f"step {step}")
+            Bar(category=label, value=counts[place] / total, series=f"step {step}" if step else "")
             for place, label in enumerate(_labels())
             if total
         ]
         if total:
             forks = sum(count for place, count in counts.items() if place >= ENTROPIES.index(0.7) + 1)
-            counted.append(f"at step {step} {forks / total:.2%} of {total:,} tokens".replace("%", " %"))
+            when = f"at step {step} " if step else ""  # an evaluation has no steps
+            counted.append(f"{when}{number(100 * forks / total)} % of {total:,} tokens")
     if drawn:
         text = "More uncertain than the toss of a coin (0.7 nats): " + "; ".join(counted) + "."
         title = "Tokens by entropy"
@@ -180,7 +182,7 @@ def _signal(series: Series) -> list[Block]:
     if seen := [line for line in series.lines(SIGNAL) if any(line.values)]:
         text = "Of all sampled tokens: " + all_told(seen)
         title = "What became of the sampled tokens"
-        blocks.append(stacked("signal", title, text, seen, y="share of the tokens"))
+        blocks.append(stacked("signal", title, text, seen, y="share of the tokens", share=True))
     elif drawn := series.lines({"rollout/zero_variance_fraction": "groups rewarded alike"}):
         text = "Share of " + all_told(drawn)
         title = "Groups without a difference to learn from"
@@ -256,7 +258,8 @@ def _optimisation(run: Run, series: Series) -> list[Block]:
             known = {value for value in line.values if value is not None}
             text = all_told([line])
             if len(known) == 1 < len(line.x):
-                blocks.append(Prose(text=f"{title}: {number(known.pop())} at every step."))
+                every = "every step" if None not in line.values else "every step that updated the model"
+                blocks.append(Prose(text=f"{title}: {number(known.pop())} at {every}."))
             elif max(known) > 0 or not log:
                 blocks.append(lines(name, title, text[0].upper() + text[1:], [line], y=y, log=log))
     return blocks

@@ -13,6 +13,11 @@ LARGEST = 1e100
 MOST_STEPS = 10**12
 TOKENS = 2**32
 
+SHARES = ("/probability", "/accuracy", "/probability_low", "/probability_high", "/accuracy_low", "/accuracy_high")
+"""Endings of what lies between 0 and 1: counts divided by counts."""
+COUNTS = ("tokens/", "rollout/length_mean")
+"""Beginnings of what is never negative."""
+
 BY_TOKEN = ("logprobs", "entropies", "advantages", "ref_logprobs", "against_logprobs", "against_entropies")
 """Numbers of each token, where there are any."""
 
@@ -41,7 +46,16 @@ def row(metrics: dict[str, Any]) -> str | None:
     wrong = next(
         (name for name, value in metrics.items() if not (value is None or isinstance(value, int | float))), None
     )
-    return None if wrong is None else f"{wrong[:60]!r} is no number"
+    if wrong is not None:
+        return f"{wrong[:60]!r} is no number"
+    for name, value in metrics.items():
+        if not is_number(value):  # shown as not measured
+            continue
+        if name.endswith(SHARES) and not 0 <= value <= 1:
+            return f"{name[:60]!r} is no share"
+        if name.startswith(COUNTS) and value < 0:
+            return f"{name[:60]!r} is no count"
+    return None
 
 
 def rollout(record: dict[str, Any]) -> str | None:
@@ -49,6 +63,9 @@ def rollout(record: dict[str, Any]) -> str | None:
     tokens = record.get("token_ids", [])
     if not (isinstance(tokens, list) and are_tokens(tokens)):
         return "token_ids are no tokens"
+    for name in ("task", "split"):
+        if not isinstance(record.get(name), str | None):
+            return f"{name} is no name"
     for name in ("reward", "oracle", "advantage"):
         if record.get(name) is not None and not is_number(record[name]):
             return f"{name} is no number"

@@ -7,7 +7,9 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from rlvr.report.beside import share_in
 from rlvr.report.runs import Run, training_seconds
+from rlvr.report.wording import shown
 from rlvr.runtime.metrics import Row
 from rlvr.runtime.notes import read_explanations
 from rlvr.runtime.progress import printable, summary
@@ -71,10 +73,10 @@ def _label(name: str) -> str:
 
 
 def _cell(row: Row, name: str) -> str:
-    value, low, high = row.get(name), row.get(f"{name}_low"), row.get(f"{name}_high")
+    value, share = row.get(name), share_in(row, name)
     if value is None:
         return "–"
-    return f"{value:.4g}" if low is None or high is None else f"{value:.3f} [{low:.3f}, {high:.3f}]"
+    return f"{value:.4g}" if share is None else shown(share)
 
 
 def growth(run: Run) -> RenderableType | None:

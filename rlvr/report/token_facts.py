@@ -8,7 +8,7 @@ from rich.cells import cell_len
 from rich.text import Text
 
 from rlvr.report.attempts import Attempt
-from rlvr.report.tokens_text import MOST_TOKENS, QUANTITIES, credit_points, shown, values_of
+from rlvr.report.tokens_text import MOST_TOKENS, QUANTITIES, credit_points, shown, text_of, values_of
 from rlvr.runtime.progress import printable
 from rlvr.runtime.written import NUMBER
 
@@ -27,7 +27,7 @@ def facts(attempt: Attempt, token: int, where: str) -> list[Text]:
     lines = [
         Text.assemble(
             f"token {token + 1:,} of {min(len(ids), MOST_TOKENS):,}  ",
-            (shown(attempt.pieces[token], ids[token]), "bold reverse"),
+            (text_of(attempt, token), "bold reverse"),
             f"  id {ids[token]}",
         )
     ]

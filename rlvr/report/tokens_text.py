@@ -28,6 +28,8 @@ MASKED = "×"
 UNKNOWN = "?"
 LARGEST_ID = 2**32
 MOST_TOKENS = 20_000
+WITHIN = 0.98
+"""Share of the tokens whose values a scale holds."""
 LONGEST_PIECE = 200
 """Characters of one token that are shown."""
 
@@ -154,7 +156,7 @@ def _nearest(steps: Sequence[str], share: float) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class Scale:
-    """From a value to its block and its colour. top: the end of the scale."""
+    """From a value to its block and its colour. top: the end of the scale; what is further out is drawn as it."""
 
     quantity: Quantity
     top: float
@@ -182,18 +184,23 @@ class Scale:
         for end in (-self.top, 0.0, self.top) if self.quantity.signed else (0.0, self.top):
             value = self.quantity.back(end)
             text.append(" ")
-            text.append(f" {self.block(value)} {self.quantity.form.format(value)} ", self.style(value))
+            bound = "" if end == 0 else "≥ " if value > self.quantity.back(0.0) else "≤ "
+            text.append(f" {self.block(value)} {bound}{self.quantity.form.format(value)} ", self.style(value))
         return text
 
 
 def scale_of(name: str, attempts: Sequence[Attempt]) -> Scale | None:
-    """A scale for all of the rollouts, so that their colours can be compared; None if the quantity was measured of none of them."""
+    """A scale for all of the rollouts, so that their colours can be compared; None if the quantity was measured of none of them.
+
+    It ends where all but one token in fifty are within, as on the page.
+    """
     quantity = QUANTITIES[name]
     measured = [values for attempt in attempts if (values := values_of(attempt, name)) is not None]
-    known = [abs(quantity.scaled(value)) for values in measured for value in values if value is not None]
     if not measured:
         return None
-    return Scale(quantity=quantity, top=quantity.least if quantity.fixed else max([quantity.least, *known]))
+    known = sorted(abs(quantity.scaled(value)) for values in measured for value in values if value is not None)
+    most = known[int(WITHIN * (len(known) - 1))]
+    return Scale(quantity=quantity, top=quantity.least if quantity.fixed else max(quantity.least, most))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -222,12 +229,20 @@ def token_view(attempt: Attempt, name: str, scale: Scale | None) -> TokenView:
     values = values_of(attempt, name)
     return TokenView(
         attempt=attempt,
-        texts=[shown(*pair) for pair in zip(attempt.pieces, attempt.record["token_ids"], strict=True)],
+        texts=[text_of(attempt, token) for token in range(len(attempt.pieces))],
         values=values,
         scale=None if values is None else scale,
         masked=_masked(attempt),
         credit=credit_of(attempt),
     )
+
+
+def text_of(attempt: Attempt, token: int) -> str:
+    """The text of one of a rollout's tokens as it is drawn; of the last, that ended it and has no text, ``‹end›``."""
+    piece, last = attempt.pieces[token], token == len(attempt.pieces) - 1
+    if not piece and last and attempt.record["stop_reason"] == "stop":
+        return "‹end›"
+    return shown(piece, attempt.record["token_ids"][token])
 
 
 def shown(piece: str, token: object) -> str:

@@ -12,18 +12,17 @@ from rlvr.report.blocks import Prose, Section
 from rlvr.report.evaluations import modes_in, tasks_in
 from rlvr.report.gaps import explanations, missing, unfinished, warnings
 from rlvr.report.runs import Run
+from rlvr.report.series import modes_of, series_of
 from rlvr.report.spent import parameters_of, spent_by
 from rlvr.report.wording import Interval, amount, counted, shown, went
 from rlvr.runtime.metrics import Row
-from rlvr.statistics import Estimate, difference, t_interval
+from rlvr.statistics import Estimate, difference, t_interval, wilson
 
 TRUNCATED = 0.05
 """Share of rollouts that ran out of tokens from which on it is said."""
 
 NO_FAULT = ("solved", "loss_near_zero")
 """Kinds of notes that say how a run went, not that anything is wrong with it."""
-
-Bounds = tuple[float, float]
 
 BY = {"pretrain": "by pretraining from scratch", "sft": "by imitation (SFT)"}
 
@@ -178,8 +177,9 @@ def _grown(rows: Sequence[Row], task: str) -> tuple[str, Interval, Interval] | N
     for mode in modes_in(rows, task):
         old, new = (share_in(row, f"eval/{task}/mode/{mode}/probability") for row in rows)
         if new is not None:
-            # A mode that an evaluation never saw is in no row; how little that says is left to the other's interval.
-            found.append((mode, old or (0.0, 0.0, new[2] - new[1]), new))
+            # A mode that an evaluation never saw is not in its row: it had none of its problems, which count once each.
+            never = (0.0, *wilson(0.0, rows[0].get(f"eval/{task}/problems") or 0.0))
+            found.append((mode, old or never, new))
     return max(found, key=lambda each: each[2][0] - each[1][0]) if len(found) > 1 else None
 
 
@@ -193,29 +193,21 @@ def tenths(rows: Sequence[Row], name: str) -> tuple[Estimate, Estimate] | None:
     return (t_interval(values[:count]), t_interval(values[-count:])) if len(values) >= 2 * count else None
 
 
-def _over_tenths(rows: Sequence[Row], name: str, words: str, most: Bounds = (-math.inf, math.inf)) -> str | None:
-    """How a metric went from the first to the last tenth. most: what its values lie between, and so its intervals."""
+def _over_tenths(rows: Sequence[Row], name: str, words: str, *, share: bool = False) -> str | None:
+    """How a metric went over the steps, in words. share: it and its interval lie between 0 and 1."""
     ends = tenths(rows, name)
     if ends is None:
         return None
+    least, most = (0.0, 1.0) if share else (-math.inf, math.inf)
     old, new = (
         (
             each.mean,
-            each.mean if each.low is None else max(most[0], each.low),
-            each.mean if each.high is None else min(most[1], each.high),
+            each.mean if each.low is None else max(least, each.low),
+            each.mean if each.high is None else min(most, each.high),
         )
         for each in ends
     )
-    # The same rule of squares as for shares: the distances to the ends of two independent intervals.
-    found = difference(old, new)
-    text = went(old, new, Estimate(mean=found.mean, low=_apart(old, new, -1), high=_apart(old, new, +1), p=None))
-    return f"{words} {text}, over the first and the last tenth of the steps"
-
-
-def _apart(old: Interval, new: Interval, side: int) -> float:
-    """An end of the interval of a difference of two independent means."""
-    ours, theirs = (new[0] - new[1], old[2] - old[0]) if side < 0 else (new[2] - new[0], old[0] - old[1])
-    return float(new[0] - old[0] + side * (ours**2 + theirs**2) ** 0.5)
+    return f"{words} {went(old, new, difference(old, new, most=most))}, over the first and the last tenth of the steps"
 
 
 def _reward(run: Run) -> str | None:
@@ -224,16 +216,13 @@ def _reward(run: Run) -> str | None:
 
 def _mode(run: Run) -> str | None:
     """The mode whose share of the rollouts grew most."""
-    names = dict.fromkeys(
-        name for row in run.rows for name in row if name.startswith("mode/") and name.endswith("/probability")
-    )
-    ends = {name: found for name in names if (found := tenths(run.rows, name)) is not None}
-    if len(names) < 2 or not ends:
+    found = modes_of(series_of(run)).shares  # 0 where a mode did not occur, which no row says
+    rows: list[Row] = [dict(zip(found, values, strict=True)) for values in zip(*found.values(), strict=True)]
+    ends = {mode: both for mode in found if (both := tenths(rows, mode)) is not None}
+    if len(found) < 2 or not ends:
         return None
-    name = max(ends, key=lambda each: ends[each][1].mean - ends[each][0].mean)
-    return _over_tenths(
-        run.rows, name, f"P({name.removeprefix('mode/').removesuffix('/probability')}) while training", (0.0, 1.0)
-    )
+    mode = max(ends, key=lambda each: ends[each][1].mean - ends[each][0].mean)
+    return _over_tenths(rows, mode, f"P({mode}) while training", share=True)
 
 
 def _loss(run: Run) -> str | None:

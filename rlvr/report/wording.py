@@ -41,6 +41,15 @@ def went(before: Interval, after: Interval, found: Estimate) -> str:
     return f"did not change measurably ({shown(before)}, then {shown(after)}; {difference})"
 
 
+def number(value: float) -> str:
+    """A measured number in a sentence: three digits that matter, or all before the point.
+
+    >>> number(0.05432), number(12345.6), number(1.0), number(-0.0)
+    ('0.0543', '12,346', '1', '0')
+    """
+    return f"{value:,.0f}" if abs(value) >= 999.5 else f"{value + 0.0:.3g}"
+
+
 def amount(number: float) -> str:
     """A count as it is read.
 

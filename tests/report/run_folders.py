@@ -74,7 +74,7 @@ def row(step: int, p: float, **more: Any) -> Record:
 def measured(task: str, accuracy: float, half: float = 0.1, what: str = "accuracy") -> Record:
     """A share of an evaluation with its interval."""
     name = f"eval/{task}/{what}"
-    return {name: accuracy, f"{name}_low": accuracy - half, f"{name}_high": accuracy + half}
+    return {name: accuracy, f"{name}_low": max(0.0, accuracy - half), f"{name}_high": min(1.0, accuracy + half)}
 
 
 def study(line: int) -> Record:

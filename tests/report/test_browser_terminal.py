@@ -152,11 +152,11 @@ def test_the_same_problem_stands_beside_itself_at_another_step(run: Path) -> Non
 @pytest.mark.parametrize(
     ("quantity", "blocks", "legend"),
     [
-        ("entropy", "▁▁▁▁▁▁▁▁▁", "█ 0.693 nats"),
+        ("entropy", "▁▁▁▁▁▁▁▁▁", "█ ≥ 0.693 nats"),
         ("advantage", "▆▆▆▆▆▆▆▆▆", "▄ +0.000"),  # 0.5 of 1
-        ("change", "▇▇▇▇▇▇▇▇▇", "▇ +1.386 nats"),  # log 4
-        ("ratio", "▇▇▇▇▇▇▇▇▇", "▇ 2.000"),
-        ("probability", "▂▂▂▂▂▂▂▂▂", "█ 0.010"),  # log 2 of log 100
+        ("change", "▇▇▇▇▇▇▇▇▇", "▇ ≥ +1.386 nats"),  # log 4
+        ("ratio", "▇▇▇▇▇▇▇▇▇", "▇ ≥ 2.000"),
+        ("probability", "▂▂▂▂▂▂▂▂▂", "█ ≤ 0.010"),  # log 2 of log 100
     ],
 )
 def test_tokens_have_blocks_that_say_what_the_colours_say(run: Path, quantity: str, blocks: str, legend: str) -> None:
@@ -165,6 +165,14 @@ def test_tokens_have_blocks_that_say_what_the_colours_say(run: Path, quantity: s
     assert lines[letters + 1] == blocks
     assert lines[letters + 2] == "▃▃▃▃▃▃███"  # credit: 0.25 after the first token, 1 after the last
     assert any(legend in line for line in lines)
+
+
+def test_a_token_without_text_is_the_end_or_its_number(run: Path) -> None:
+    row = rollout(0, [0])
+    for stop, shown in (("stop", "yes‹end›"), ("length", "yes‹99›")):
+        changed = {"token_ids": [0, 99], "logprobs": [-0.1, -0.1], "entropies": [0.1, 0.1], "stop_reason": stop}
+        write(run / "rollouts" / "step_000003.jsonl", [{**row, **changed}])
+        assert shown in inspect(run, "--step", 3, "--tokens", "entropy").splitlines()
 
 
 def test_a_token_that_was_not_learnt_from_is_crossed(run: Path) -> None:

@@ -79,7 +79,7 @@ def test_the_section_has_a_chart_and_a_table_and_says_what_is_early(run: Run) ->
     assert isinstance(intro, Prose)
     assert isinstance(chart, Chart)
     assert isinstance(table, Table)
-    assert "Early is steps 1, 2, late is 5, 6" in intro.text
+    assert "Early is steps 1, 2, late is steps 5, 6" in intro.text
     assert chart.summary == "After “‹5›”, early → late: “‹6›” 0.800 → 0.100, “‹7›” 0.200 → 0.900."
     assert all(len(row) == len(table.columns) for row in table.rows)
     assert len(set(table.columns)) == len(table.columns)

@@ -129,6 +129,8 @@ def test_a_run_of_one_step_is_told_as_one() -> None:
 def test_a_long_run_is_told_by_the_means_of_its_ends() -> None:
     line = Line(name="a", x=range(1, 101), values=[float(number) for number in range(1, 101)])
     assert all_told([line]) == "a rose from 5.5 to 95.5 over 100 steps (from and to: means of up to 10 values)."
+    noise = Line(name="a", x=range(1, 101), values=[0.5 + 0.1 * (-1) ** s for s in range(99)] + [0.7])
+    assert all_told([noise]).startswith("a went from 0.5 to 0.53 ")  # the ends are not apart
 
 
 def test_what_overlaps_did_not_rise() -> None:

@@ -35,6 +35,12 @@ def test_steps_are_whole_numbers_and_other_values_are_not() -> None:
     broken = lines("c", "t", "s", [Line(name="a", x=[0.5, 1.5], values=[0, 1])], y="y")
     assert whole.spec["layer"][0]["encoding"]["x"]["axis"]["tickMinStep"] == 1
     assert "tickMinStep" not in broken.spec["layer"][0]["encoding"]["x"]["axis"]
+    near = lines("c", "t", "s", [Line(name="a", x=[10, 12], values=[0, 1])], y="y")
+    assert re.findall(r">(1[0-2])</text>", drawn(near)) == [
+        "10",
+        "11",
+        "12",
+    ]  # each once, though there is room for more
 
 
 def test_few_values_are_dots_with_bars_and_many_have_a_band() -> None:
@@ -54,6 +60,14 @@ def test_a_logarithm_leaves_out_what_it_has_no_place_for() -> None:
     assert min(row["low"] for row in values(chart)) > 0
     assert drawn(chart)
     assert lines("c", "t", "s", [Line(name="a", x=[1], values=[0.0])], y="y", log=True).table.rows == [[1, 0]]
+
+
+def test_a_logarithm_goes_no_further_than_its_values_and_large_numbers_are_short() -> None:
+    near = lines("c", "t", "s", [Line(name="a", x=[1, 2], values=[0.98, 1.4])], y="y", log=True)
+    assert near.spec["layer"][0]["encoding"]["y"]["scale"]["domain"] == [0.5, 2]
+    far = lines("c", "t", "s", [Line(name="a", x=[1, 2], values=[22_000, 112_000])], y="y", log=True)
+    assert "200k" in drawn(far)
+    assert "1.5T" in drawn(bars("c", "t", "s", [Bar(category="a", value=1.6e12)], x="run", y="FLOPs"))
 
 
 def test_a_constant_series_is_in_the_middle_of_its_axis() -> None:
@@ -85,6 +99,12 @@ def test_a_stack_has_every_part_at_every_step_and_names_the_tall_ones() -> None:
     chart = stacked("c", "t", "s", parts, y="seconds")
     assert [row["value"] for row in values(chart) if row["series"] == "eval"] == [0.0, 0.1, 0.0]
     assert [row["series"] for row in chart.spec["layer"][1]["data"]["values"]] == ["rollout"]
+    two = stacked("c", "t", "s", [Line(name="a", x=[1, 2], values=[1.0, 1.0])], y="y")
+    assert two.spec["layer"][1]["data"]["values"] == []  # a name at the edge would be cut
+    whole = stacked(
+        "c", "t", "s", [Line(name=name, x=[1, 2], values=[0.5000001, 0.5]) for name in "ab"], y="y", share=True
+    )
+    assert whole.spec["layer"][0]["encoding"]["y"]["scale"]["domain"] == [0, 1]
     one = stacked("c", "t", "s", [Line(name="a", x=[1], values=[1.0])], y="y")
     assert one.spec["layer"][0]["mark"]["type"] == "bar"  # an area of one point cannot be seen
 

@@ -7,7 +7,8 @@ import pytest
 import yaml
 
 from rlvr.errors import RlvrError
-from rlvr.report.runs import open_finished, training_seconds
+from rlvr.report.runs import open_as_it_is, open_finished, training_seconds
+from rlvr.report.verdict import what_changed
 
 
 def make(path: Path, config: dict, rows: list[dict] | None = None) -> Path:
@@ -75,6 +76,12 @@ def test_training_seconds_add_up_over_the_runs_that_made_a_model(tmp_path: Path)
     assert training_seconds(run) == (5.0 - 1.0) + (3.0 - 1.0)
 
 
+def test_they_add_up_behind_a_checkpoint_too(tmp_path: Path) -> None:
+    timed(tmp_path / "pretrain", {"layers": 1}, 5.0)
+    run = timed(tmp_path / "rl", str(tmp_path / "pretrain" / "checkpoints" / "step_000002"), 9.0)
+    assert training_seconds(open_finished(run)) == 5.0 - 1.0
+
+
 def test_a_hub_models_training_cost_nothing_here_and_that_of_a_lost_run_is_unknown(tmp_path: Path) -> None:
     assert training_seconds(open_finished(timed(tmp_path / "a", "owner/name", 2.0))) == 0.0
     assert training_seconds(open_finished(timed(tmp_path / "b", str(tmp_path / "gone"), 2.0))) is None
@@ -84,3 +91,17 @@ def test_a_circle_of_runs_is_gone_round_once(tmp_path: Path) -> None:
     timed(tmp_path / "a", str(tmp_path / "b"), 2.0)
     timed(tmp_path / "b", str(tmp_path / "a"), 4.0)
     assert training_seconds(open_finished(tmp_path / "a")) == 3.0
+
+
+def test_of_two_rows_of_a_step_the_last_one_is_shown_and_that_is_said(tmp_path: Path) -> None:
+    rows = [{"step": 1, "a": 1}, {"step": 2, "a": 2}, {"step": 1, "a": 3}]
+    run = open_as_it_is(make(tmp_path / "rl", {"model": "m", "train": {}}, rows))
+    assert [(row["step"], row["a"]) for row in run.rows] == [(1, 3), (2, 2)]
+    assert "1 row left out" in (run.gaps or {})["metrics.jsonl"]
+
+
+def test_a_mode_that_came_late_was_not_there_before(tmp_path: Path) -> None:
+    late = {"mode/cot/probability": 0.5, "mode/direct/probability": 0.5}
+    rows = [{"step": step, **(late if step > 50 else {"mode/direct/probability": 1.0})} for step in range(1, 61)]
+    run = open_as_it_is(make(tmp_path / "rl", {"model": "m", "rollout": {}, "train": {}}, rows))
+    assert "P(cot) while training rose from 0.000 [0.000, 0.000] to 0.500" in what_changed(run)

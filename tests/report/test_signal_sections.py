@@ -61,7 +61,7 @@ def test_tokens_are_counted_by_entropy_at_the_beginning_in_the_middle_and_at_the
     assert {name: share for name, share in first.items() if share} == {
         "below 0.01": 0.625, "0.3 to 0.7": 0.125, "1 to 2": 0.125, "above 2": 0.125,
     }  # fmt: skip
-    assert "at step 1 25.00 % of 8 tokens" in chart.summary
+    assert "at step 1 25 % of 8 tokens" in chart.summary
 
 
 def test_rollouts_without_entropies_have_no_histogram_and_damaged_ones_are_named(tmp_path: Path) -> None:

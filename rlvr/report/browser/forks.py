@@ -42,7 +42,8 @@ class Forks(Listed):
             return
         self.place(
             one_line(
-                f"{self.of.path}: {len(self.found)} forks, those first where most of the early uncertainty stood", 400
+                f"{self.of.path}: the top forks, those first where most of the early uncertainty stood",
+                400,
             )
         )
         rows = [
