@@ -113,13 +113,9 @@ FILES = [
 
 SPOILT: dict[str, bytes | None] = {
     "junk": bytes(range(256)) * 40,
-    "no UTF-8": b'{"step": 1}\n\xff\xfe\n',
     "deep": b"[" * 100_000 + b"\n",
-    "deep objects": b'{"a":' * 100_000,
     "a list of other things": b'[1, null, {"a": 2}]\n',
-    "half a line": b'{"step": ',
     "a number of 5,000 digits": b'{"step": ' + b"9" * 5000 + b"}\n",
-    "NUL": b"\0" * 1000,
     "a folder": None,
 }
 
@@ -138,14 +134,13 @@ def test_a_spoilt_file_is_named_and_the_rest_is_shown(name: str, spoilt: str, ru
         assert call("report", run).code == 2
         return
     page, lines = report(run)
-    plain = name == "config.yaml" and spoilt in ("half a line", "no UTF-8")
     named = [line for line in lines if str(file) in line]
     if name.endswith("tokenizer.json") and content is None:
         assert "No tokenizer was found" in page.said("tokens")
     elif name.endswith("model.safetensors") and content is None:
         assert any("has no weights that can be read" in line for line in lines)
     else:
-        assert named or plain, (lines, plain)
+        assert named, lines
         assert all(line.removeprefix("note: ")[:100] in page.said("notes") for line in named)
         assert "damaged" in page.said("verdict")
     assert {"reward" if name != "metrics.jsonl" else "samples", "origin"} <= page.sections.keys()
@@ -217,7 +212,7 @@ def test_numbers_that_are_none_are_left_out(run: Path) -> None:
     text = json.dumps(rewards)
     assert "Infinity" not in text
     assert "e+300" not in text
-    assert "Mean reward went from 0.125 to 0.75" in page.said("reward")
+    assert "from 0.125 to 0.75 over 6 steps" in page.said("reward")
 
 
 BAD_ROLLOUTS = {
