@@ -25,8 +25,13 @@ HOW = (
 
 
 def evaluations(run: Run) -> list[Section]:
-    """The sections on evaluations: while training, before and after, or what an evaluation run itself measured."""
-    found = [_own(run)] if run.stage == "eval" else [_while_training(run), _before_and_after(run)]
+    """The sections on evaluations: while training, before and after, or what an evaluation run itself measured.
+
+    Those of a stage that learns from documents are drawn with its losses (``learning``).
+    """
+    found = [_own(run)] if run.stage == "eval" else [_before_and_after(run)]
+    if run.stage == "rl":
+        found.insert(0, _while_training(run))
     return [section for section in found if section is not None]
 
 
@@ -62,19 +67,6 @@ def _while_training(run: Run) -> Section | None:
     tasks = tasks_in(rows)
     blocks = [_accuracy(rows, tasks)] if tasks else []
     blocks += [_modes(rows, tasks[0])] if tasks and modes_in(rows, tasks[0]) else []
-    if any(row.get("eval/documents/perplexity") is not None for row in rows):
-        line = _line(rows, "eval/documents/perplexity", "held-out documents")
-        summary = f"Perplexity of held-out documents: {_ends(line)}."
-        blocks.append(
-            lines(
-                "perplexity-evaluated",
-                "Perplexity of held-out documents",
-                summary,
-                [line],
-                y="choices a token",
-                log=True,
-            )
-        )
     return Section(name="evaluations", title="Evaluations while training", blocks=blocks) if blocks else None
 
 
@@ -134,7 +126,8 @@ def _before_and_after(run: Run) -> Section | None:
     blocks.append(Prose(text=HOW))
     for _, side in sides:
         run.take_gaps_of(side)
-    return Section(name="before-and-after", title="Before and after", blocks=blocks)
+    title = "Before and after" if len(sides) == 2 else sides[0][0].capitalize()
+    return Section(name="before-and-after", title=title, blocks=blocks)
 
 
 def _own(run: Run) -> Section | None:

@@ -23,6 +23,9 @@ SHOWN_STEPS, SHOWN_ATTEMPTS, SHOWN_WRONG, READ = 5, 8, 8, 24
 LONGEST = 1_000
 """Characters of a text in a table."""
 
+TOLD = ("question", "answer", "mode", "correct", "reward", "advantage", "completion", "stop_reason")
+"""What tables tell of a rollout; what is known of its tokens would be too much to keep of every one."""
+
 Record = dict[str, Any]
 
 
@@ -57,7 +60,8 @@ def samples(run: Run) -> list[Section]:
     if not groups:
         return []
     tables = [_over_time(groups), *_telling(groups), *_paid_and_wrong(groups)]
-    said = f"Read from {counted(len(groups), 'step')} of the {counted(len(run.rollout_steps()), 'step')} whose rollouts were saved."
+    saved = len(run.rollout_steps())
+    said = f"Of {counted(saved, 'step')} whose rollouts were saved, {len(groups)} {'was' if len(groups) == 1 else 'were'} read."
     return [
         Section(name="tokens", title="Token by token", blocks=_readers(run, groups)),
         Section(name="samples", title="Rollouts to read", blocks=[Prose(text=said), *tables]),
@@ -73,7 +77,8 @@ def looked_at(run: Run) -> list[int]:
 def _groups(run: Run, step: int) -> list[Group]:
     found: dict[tuple[Any, ...], dict[int, Record]] = defaultdict(dict)
     for line, record in run.numbered_rollouts(step, NEEDED).items():
-        found[record.get("task"), record["index"], bool(record.get("greedy"))][line] = record
+        key = record.get("task"), record["index"], bool(record.get("greedy"))
+        found[key][line] = {name: record.get(name) for name in TOLD}
     return [Group(step=step, rollouts=rollouts) for rollouts in found.values()]
 
 
@@ -110,7 +115,7 @@ def _cells(group: Group, record: Record) -> list[Cell]:
 
 
 def _attempt(record: Record) -> list[Cell]:
-    advantage = record.get("advantage")
+    advantage = record["advantage"]
     return [
         _cut(record["mode"]),
         "right" if record["correct"] else "wrong",
@@ -126,13 +131,12 @@ def _telling(groups: dict[int, list[Group]]) -> Iterator[Block]:
     last = sampled[max(sampled)]
     if not last:
         return
-    yield _of_group("Best", max(last, key=lambda group: (group.reward, group.right)))
-    yield _of_group("Worst", min(last, key=lambda group: (group.reward, group.right)))
+    best, worst = (end(last, key=lambda group: (group.reward, group.right)) for end in (max, min))
+    yield from [_of_group("Best", best), _of_group("Worst", worst)] if best is not worst else [_of_group("First", best)]
     telling = min((group for own in sampled.values() for group in own), key=lambda group: abs(group.right - 0.5))
     if telling.right in (0.0, 1.0):
         yield Prose(
             text="Every group that was read is all right or all wrong, so none of them teaches by comparison.",
-            kind="gap",
         )
     else:
         yield _of_group("Most telling", telling)

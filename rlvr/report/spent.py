@@ -112,7 +112,7 @@ def spent(run: Run) -> Section | None:
         return None
     blocks: list[Block] = [Prose(text=text) for text in _sentences(costs)]
     beginning = _beginning(members[0])
-    blocks += [Prose(text=beginning, kind="gap")] if beginning else []
+    blocks += [Prose(text=beginning)] if beginning else []
     blocks += [_table(costs), *_charts(costs), Prose(text=LEFT_OUT)]
     return Section(name="spent", title="Tokens, FLOPs and time spent", blocks=blocks)
 
@@ -126,12 +126,12 @@ def _sentences(costs: Sequence[Spent]) -> list[str]:
         return []
     trained, sampled = sum(each.trained for each in learning), sum(each.sampled for each in learning)
     text = (
-        f"RL sampled {amount(sampled)} tokens and trained on {amount(trained)}: {sampled / read:.1%} and {trained / read:.1%} of the "
+        f"RL sampled {amount(sampled)} tokens and trained on {amount(trained)}: {100 * sampled / read:.1f} % and {100 * trained / read:.1f} % of the "
         f"{amount(read)} that pretraining trained on."
     )
     if all(each.parameters is not None for each in (*learning, *pretraining)):
         ours, theirs = sum(map(_flops, learning)), sum(map(_flops, pretraining))
-        text += f" In FLOPs, sampling included, RL took {ours / theirs:.1%} of pretraining."
+        text += f" In FLOPs, sampling included, RL took {100 * ours / theirs:.1f} % of what pretraining took."
     return [text]
 
 
@@ -144,7 +144,7 @@ def _beginning(first: Run) -> str:
     model = first.config.get("model")
     if not isinstance(model, str):
         return ""
-    return f"{model}, which {first.path.absolute().name} began from, is no run that is found here: what its training took is not known."
+    return f"{model}, which {first.path.absolute().name} began from, was made by no run that is found here: what its training took is not known."
 
 
 def _table(costs: Sequence[Spent]) -> Table:

@@ -285,7 +285,7 @@ def _failed(rows: Sequence[Row]) -> list[str]:
         default=0.0,
     )
     if worst > 0:
-        found.append(f"graders failed on up to {worst:.1%} of the samples of a step")
+        found.append(f"graders failed on up to {100 * worst:.1f} % of the samples of a step")
     cut = [
         value
         for row in rows
@@ -293,5 +293,5 @@ def _failed(rows: Sequence[Row]) -> list[str]:
         if value is not None and name.endswith("truncated_fraction") and "task/" not in name
     ]
     if cut and fmean(cut) >= TRUNCATED:
-        found.append(f"{fmean(cut):.1%} of the rollouts ran out of tokens")
+        found.append(f"{100 * fmean(cut):.1f} % of the rollouts ran out of tokens")
     return found

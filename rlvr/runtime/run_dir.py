@@ -227,7 +227,8 @@ def record_environment(
     file = run.path / "environment.json"
     if file.exists():
         return differences({key: value for key, value in read_object(file).items() if key in now}, now)
-    command = [Path(sys.argv[0]).name, *sys.argv[1:]]
+    program = Path(sys.argv[0]).name
+    command = ["rlvr" if program == "__main__.py" else program, *sys.argv[1:]]
     started = time.strftime("%Y-%m-%dT%H:%M:%S%z")
     with Writing(file):
         write_json(file, {**now, "git_revision": _git_revision(), "command": command, "started": started})

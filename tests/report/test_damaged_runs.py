@@ -170,7 +170,7 @@ def test_rollouts_of_a_step_that_cannot_be_read_are_named(kind: str, run: Path) 
         file.symlink_to(file if kind == "loop" else run / "nowhere")
     page, lines = report(run)
     assert any(str(file) in line for line in lines), lines
-    assert "Read from 2 steps of the 3 steps" in page.said("samples")
+    assert "Of 3 steps whose rollouts were saved, 2 were read" in page.said("samples")
 
 
 def test_pipes_in_the_place_of_a_checkpoints_files_are_not_waited_for(run: Path) -> None:

@@ -112,7 +112,7 @@ def test_wrong_answers_that_were_paid_as_right_ones_are_shown(run: Path) -> None
 
 def test_what_was_cut_off_and_what_is_long_is_said(run: Path) -> None:
     write(run, 1, [rollout(0, completion="x" * 5000), rollout(0, False, stop_reason="length")])
-    rows = tables(run)["Best"].rows
+    rows = tables(run)["First"].rows  # the only group is neither best nor worst
     assert rows[0][-1] == f"{'x' * LONGEST} … (5,000 characters)"
     assert rows[1][-1] == "so it is … (out of tokens)"
 

@@ -72,11 +72,11 @@ def test_the_chain_stands_in_order_and_rl_is_told_as_a_share_of_pretraining(tmp_
     assert [(row["run"], row["stage"]) for row in rows] == [("base", "pretrain"), ("sft", "sft"), ("rl", "rl")]
     assert [row["FLOPs"] for row in rows] == [78_000, 23_400, 13_300]  # of 13,260, to three digits
     assert (
-        "RL sampled 150 tokens and trained on 120: 15.0% and 12.0% of the 1,000 that pretraining trained on."
+        "RL sampled 150 tokens and trained on 120: 15.0 % and 12.0 % of the 1,000 that pretraining trained on."
         in said(section)
     )
-    assert "In FLOPs, sampling included, RL took 17.0% of pretraining." in said(section)  # 13260 / 78000
-    assert "is no run that is found here" not in said(section)
+    assert "In FLOPs, sampling included, RL took 17.0 % of what pretraining took." in said(section)  # 13260 / 78000
+    assert "was made by no run that is found here" not in said(section)
 
 
 def test_of_a_model_that_no_run_made_nothing_is_claimed(tmp_path: Path) -> None:
@@ -84,7 +84,7 @@ def test_of_a_model_that_no_run_made_nothing_is_claimed(tmp_path: Path) -> None:
     [row] = table(section)
     assert (row["parameters"], row["FLOPs"]) == (None, None)
     assert (
-        "owner/tiny, which rl began from, is no run that is found here: what its training took is not known."
+        "owner/tiny, which rl began from, was made by no run that is found here: what its training took is not known."
         in said(section)
     )
     assert "of the" not in said(section).split("FLOPs are estimated")[0]

@@ -193,9 +193,9 @@ def test_warnings_and_what_is_unfinished_are_told(flawless: Path) -> None:
     ("more", "text"),
     [
         ({"train/nonfinite_steps": 1}, "6 steps with an update that was not finite and was not applied"),
-        ({"reward/exact/timeout_fraction": 0.25}, "graders failed on up to 25.0% of the samples of a step"),
-        ({"reward/exact/error_fraction": 0.001}, "graders failed on up to 0.1% of the samples of a step"),
-        ({"rollout/truncated_fraction": 0.05}, "5.0% of the rollouts ran out of tokens"),
+        ({"reward/exact/timeout_fraction": 0.25}, "graders failed on up to 25.0 % of the samples of a step"),
+        ({"reward/exact/error_fraction": 0.001}, "graders failed on up to 0.1 % of the samples of a step"),
+        ({"rollout/truncated_fraction": 0.05}, "5.0 % of the rollouts ran out of tokens"),
     ],
 )
 def test_what_failed_is_told_with_its_size(more: Row, text: str, flawless: Path) -> None:
