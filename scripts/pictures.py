@@ -1,6 +1,6 @@
 """Make the README's two pictures of a report: its top, and the token view. Usage: pictures.py REPORT.html [FOLDER=docs/pictures]
 
-Needs Playwright and a chromium on the path. The token view shows the rollout whose credit moved most, or else the longest.
+Needs Playwright and a chromium on the path. The token view shows, of the right rollouts that were studied, the one whose credit moved most.
 """
 
 import shutil
@@ -15,7 +15,7 @@ TELLING = """() => {
     const right = study?.credit?.right ?? [];
     return Math.max(0, ...right.slice(1).map((value, number) => Math.abs(value - right[number])));
   };
-  const worth = (attempt) => [moved(attempt), attempt.study ? 1 : 0, attempt.correct ? 1 : 0, attempt.length];
+  const worth = (attempt) => [attempt.study ? 1 : 0, attempt.correct ? 1 : 0, moved(attempt), attempt.length];
   const before = (a, b) => a.map((value, number) => b[number] - value).find((difference) => difference !== 0) ?? 0;
   const order = data.readers[0].map((attempt, number) => [worth(attempt), number]);
   return order.sort(([a], [b]) => before(a, b))[0][1];
@@ -27,7 +27,7 @@ def main() -> None:
     folder.mkdir(parents=True, exist_ok=True)
     with sync_playwright() as tool:
         browser = tool.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
-        page = browser.new_context(offline=True, viewport={"width": 1280, "height": 960}).new_page()
+        page = browser.new_context(offline=True, viewport={"width": 1280, "height": 1320}).new_page()
         page.goto(report.resolve().as_uri())
         page.wait_for_selector("html[data-drawn=yes]")
         page.screenshot(path=folder / "report.png")
@@ -36,11 +36,10 @@ def main() -> None:
 
 
 def token_view(page: Any, file: Path) -> None:
-    """From what is said of the rollout to the end of its tokens, at a fork."""
+    """From what is said of the rollout to the end of its tokens, at the first of them."""
     reader = page.locator(".reader").first
     reader.locator(".rollouts button").nth(page.evaluate(TELLING)).click()
     reader.locator("[role=option]").first.focus()
-    page.keyboard.press("ArrowDown")
     page.set_viewport_size({"width": 1280, "height": 2400})
     top, bottom = reader.locator(".about").bounding_box(), reader.locator(".tokens").bounding_box()
     margin = 16
