@@ -60,7 +60,7 @@ async function drawCharts() {
     const box = boxes[number], picture = make("div", { "aria-hidden": "true" }); // the box says what the picture shows
     box.append(picture);
     try {
-      await vegaEmbed(picture, { ...spec, width: "container", height: 220 }, {
+      const { view } = await vegaEmbed(picture, { ...spec, width: "container", height: 220 }, {
         ast: true, // expressions are interpreted: the page's policy forbids making code of them
         renderer: "svg",
         actions: false,
@@ -70,6 +70,7 @@ async function drawCharts() {
         patch: withNames,
         config: LOOK,
       });
+      await view.resize().runAsync(); // room above for as many rows of the legend as the width makes
     } catch (error) {
       box.textContent = `This chart could not be drawn (${error.message}). Its numbers are below.`;
     }

@@ -13,7 +13,9 @@ from typing import Any
 import pytest
 from pages import HOSTILE, sections
 
+from rlvr.report.blocks import Block, Section
 from rlvr.report.page import render
+from rlvr.report.plots import Line, lines
 from rlvr.runtime.progress import printable
 
 CHROMIUM = shutil.which("chromium")
@@ -258,3 +260,22 @@ def test_without_scripts_text_and_tables_are_there(browser: Any, opened: Opened)
     page.click("summary:has-text('Step 41, problem 3, cot, right')", timeout=2000)
     assert "think : 1 + 0 = 1" in page.locator("main").inner_text()
     page.context.close()
+
+
+def test_a_legend_of_two_rows_has_room_above(browser: Any, tmp_path: Path) -> None:
+    """Two charts beside each other, too narrow for the three names in a row: no word is outside its picture."""
+    steps = list(range(1, 51))
+    drawn = [
+        Line(name=name, x=steps, values=[0.5] * 50)
+        for name in ("rollouts of the step", "test, sampled", "test, greedy")
+    ]
+    charts: list[Block] = [lines(name, "Accuracy", "It stayed.", drawn, y="share", share=True) for name in ("a", "b")]
+    file = tmp_path / "report.html"
+    file.write_text(render("Legends", [Section(name="charts", title="Charts", blocks=charts)]), "utf-8")
+    page = browser.new_context(offline=True, viewport=WIDE).new_page()
+    page.goto(file.as_uri())
+    page.wait_for_selector("html[data-drawn=yes]")
+    beyond = page.evaluate("""() => [...document.querySelectorAll(".chart svg")].flatMap((picture) =>
+        [...picture.querySelectorAll("text")].map((word) => picture.getBoundingClientRect().top - word.getBoundingClientRect().top))""")
+    assert len(beyond) > 6
+    assert max(beyond) < 1
