@@ -62,11 +62,11 @@ def page(opened: Opened) -> Any:
     """The page in the light theme, wide, with its first rollout open."""
     opened.page.set_viewport_size(WIDE)
     opened.page.emulate_media(media="screen", color_scheme="light")
-    opened.page.mouse.move(0, 0)
     for select in opened.page.locator(".reader select").all():
         select.select_option("all")
     opened.page.click("text=Step 41, problem 3")
     opened.page.check("input[value=entropy]")
+    opened.page.mouse.move(0, 0)  # what scrolls under it would be pointed at
     return opened.page
 
 
