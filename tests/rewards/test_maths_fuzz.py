@@ -12,7 +12,7 @@ from rlvr.rewards.maths import grade_math
 MOST_CALLS = 400_000
 """A verdict's bound, the same as for answers made to be costly."""
 
-FEW, MANY = 150, 8_000
+FEW, MANY = 150, 5_000
 """Examples of each of the four properties: in every run, and in the slow one."""
 
 PIECES = (
