@@ -155,7 +155,10 @@ def _arm_names(shared: list[Flat]) -> list[str]:
 
 
 def _alone(members: list[Seeded]) -> str:
-    return members[0].name if len(members) == 1 else f"{len(members)} seeds"
+    if len(members) == 1:
+        return members[0].name
+    seeds = len({each.seeds for each in members})
+    return f"{len(members)} runs" if seeds < len(members) else f"{seeds} seeds"
 
 
 def _said(key: str, arms: Sequence[Flat]) -> list[str]:

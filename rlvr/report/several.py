@@ -45,7 +45,8 @@ def _overview(runs: Sequence[Run], arms: Sequence[Arm]) -> Section:
         f"{counted(len(runs), 'run')} in {found}. Runs are of one arm where their configurations are equal but for the seed, and those of the "
         "runs that made their models too. Bands are 95 % t-intervals over the runs of an arm."
     )
-    return Section(name="runs", title="The runs", blocks=[Prose(text=text), _table_of_runs(arms), *_unfinished(arms)])
+    blocks: list[Block] = [Prose(text=text), _table_of_runs(arms), *_unfinished(arms), *_repeated(arms)]
+    return Section(name="runs", title="The runs", blocks=blocks)
 
 
 def _unfinished(arms: Sequence[Arm]) -> list[Block]:
@@ -53,6 +54,21 @@ def _unfinished(arms: Sequence[Arm]) -> list[Block]:
     left = [(each.name, unfinished(each.run)) for arm in arms for each in arm.runs]
     found = [f"{name} ({text})" for name, text in left if text is not None]
     text = f"Unfinished: {'; '.join(found)}. From there on, the mean of its arm is that of the other runs."
+    return [Prose(text=text, kind="gap")] if found else []
+
+
+def _repeated(arms: Sequence[Arm]) -> list[Block]:
+    """Which runs of an arm have the same seeds: they say the same thing twice, and no interval knows."""
+    found = []
+    for arm in arms:
+        by_seeds: dict[tuple[str, ...], list[str]] = {}
+        for each in arm.runs:
+            by_seeds.setdefault(each.seeds, []).append(each.name)
+        found += [" and ".join(names) for names in by_seeds.values() if len(names) > 1]
+    text = (
+        f"The same seeds: {'; '.join(found)}. They are one run made again, not seeds of their own: intervals over them are too narrow, "
+        "and tests on common seeds leave them out."
+    )
     return [Prose(text=text, kind="gap")] if found else []
 
 

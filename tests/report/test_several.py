@@ -117,6 +117,16 @@ def test_evaluations_of_seeds_are_one_arm_and_paired_by_the_seeds_of_their_model
     assert (test["pairs"], test["A − B"]) == (3, pytest.approx(0.1 * (0 + 1 + 4 - 9 - 16 - 25) / 3))
 
 
+def test_a_run_that_was_made_again_is_no_seed_of_its_own(tmp_path: Path) -> None:
+    paths = [trained(tmp_path / name, [0.1, 0.2], seed) for name, seed in (("one", 0), ("again", 0), ("two", 1))]
+    [told] = [
+        block.text for block in sections(*paths)["runs"].blocks if isinstance(block, Prose) and block.kind == "gap"
+    ]
+    assert told.startswith("The same seeds: one and again. They are one run made again")
+    apart = sections(paths[0], paths[2])["runs"].blocks
+    assert not any(isinstance(block, Prose) and block.kind == "gap" for block in apart)
+
+
 def test_a_band_is_students_interval_over_seeds(tmp_path: Path) -> None:
     """0.2, 0.4 and 0.6: mean 0.4, standard deviation 0.2, and 4.303 x 0.2 / 3^(1/2) on either side, of a reward; a share ends at 0."""
     rewards = {0: 0.2, 1: 0.4, 2: 0.6}
