@@ -78,6 +78,19 @@ def start(*arguments: object, cwd: Path | None = None) -> subprocess.Popen[str]:
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=cwd)
 
 
+def loaded(*arguments: object) -> set[str]:
+    """The modules that a call of rlvr has loaded when it has ended well, in a process of its own."""
+    code = (
+        "import sys; from rlvr.cli import app; app(sys.argv[1:], standalone_mode=False);"
+        "print('loaded', *sys.modules, file=sys.stderr)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, *map(str, arguments)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return set(done.stderr.splitlines()[-1].split()[1:])
+
+
 def write_config(path: Path, tree: dict[str, Any]) -> Path:
     """Write a configuration file."""
     path.write_text(yaml.safe_dump(tree, sort_keys=False))
