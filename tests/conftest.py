@@ -88,7 +88,9 @@ def loaded(*arguments: object) -> set[str]:
         [sys.executable, "-c", code, *map(str, arguments)], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
-    return set(done.stderr.splitlines()[-1].split()[1:])
+    said, *modules = done.stderr.splitlines()[-1].split()
+    assert said == "loaded"
+    return set(modules)
 
 
 def write_config(path: Path, tree: dict[str, Any]) -> Path:
