@@ -47,9 +47,6 @@ STUDIED: Fields = {
 }
 """What every line of a study has."""
 
-CREDIT = ("positions", "right", "low", "high")
-"""The lists of a study's credit, of one length."""
-
 MOST_TOKENS, MOST_CHARACTERS = 2_000, 20_000
 """Of a rollout on a page; more is not read token by token."""
 
@@ -224,7 +221,7 @@ def _study(attempt: Attempt, count: int) -> dict[str, Any] | None:
             ]
             for some in alternatives[:count]
         ],
-        "credit": credit if credit and len({len(credit.get(name, "")) for name in CREDIT}) == 1 else None,
+        "credit": credit if credit and len({len(credit.get(name, "")) for name in sound.CREDIT}) == 1 else None,
     }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -133,9 +133,7 @@ def open_as_it_is(path: Path) -> Run:
         gaps["config.yaml"] = str(error)
     run = Run(path=path, stage="", config=config, rows=[], gaps=gaps)
     rows = _one_a_step(run)
-    return Run(
-        path=path, stage=stage_of(config) if config else _likely_stage(path, rows), config=config, rows=rows, gaps=gaps
-    )
+    return replace(run, stage=stage_of(config) if config else _likely_stage(path, rows), rows=rows)
 
 
 def run_named(model: str, near: Path) -> Path | None:
