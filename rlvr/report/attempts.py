@@ -76,7 +76,7 @@ class Attempt:
 
 def attempts(run: Run, step: int, pieces: Pieces, lines: Sequence[int] | None = None) -> list[Attempt]:
     """The rollouts of a step, all or those of some lines that it has. RlvrError as ``Run.rollouts`` says."""
-    records, studies = run.numbered_rollouts(step, NEEDED), studied(run, step)
+    records, studies = run.numbered_rollouts(step, NEEDED, lines), studied(run, step)
     chosen = records if lines is None else [line for line in lines if line in records]
     return [_attempt(step, line, records[line], pieces, studies.get(line)) for line in chosen]
 

@@ -123,5 +123,5 @@ def _are_alternatives(value: Any) -> bool:
 def _is_credit(value: Any) -> bool:
     if not isinstance(value, dict) or type(value.get("samples")) is not int:
         return False
-    lists = [value.get(name) for name in CREDIT]
+    lists: list[Any] = [value.get(name) for name in CREDIT]
     return all(isinstance(each, list) and are_numbers(each) for each in lists) and len(set(map(len, lists))) == 1
