@@ -47,9 +47,6 @@ STUDIED: Fields = {
 }
 """What every line of a study has."""
 
-CREDIT = ("positions", "right", "low", "high")
-"""The lists of a study's credit, of one length."""
-
 MOST_TOKENS, MOST_CHARACTERS = 2_000, 20_000
 """Of a rollout on a page; more is not read token by token."""
 
@@ -79,7 +76,7 @@ class Attempt:
 
 def attempts(run: Run, step: int, pieces: Pieces, lines: Sequence[int] | None = None) -> list[Attempt]:
     """The rollouts of a step, all or those of some lines that it has. RlvrError as ``Run.rollouts`` says."""
-    records, studies = run.numbered_rollouts(step, NEEDED), studied(run, step)
+    records, studies = run.numbered_rollouts(step, NEEDED, lines), studied(run, step)
     chosen = records if lines is None else [line for line in lines if line in records]
     return [_attempt(step, line, records[line], pieces, studies.get(line)) for line in chosen]
 
@@ -224,7 +221,7 @@ def _study(attempt: Attempt, count: int) -> dict[str, Any] | None:
             ]
             for some in alternatives[:count]
         ],
-        "credit": credit if credit and len({len(credit.get(name, "")) for name in CREDIT}) == 1 else None,
+        "credit": credit if credit and len({len(credit.get(name, "")) for name in sound.CREDIT}) == 1 else None,
     }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from rlvr.config_file import differences
@@ -51,6 +52,11 @@ class Beside:
     def comparable(self) -> bool:
         """Whether there are both, made in the same way."""
         return self.before is not None and self.after is not None and not self.differing
+
+    @cached_property
+    def answers(self) -> list[Answers]:
+        """What the evaluations that are there answered, the earlier one first; read once, since there may be many."""
+        return [answers(side) for side in (self.before, self.after) if side is not None]
 
 
 def evaluations_beside(run: Run) -> Beside:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from rlvr.report.beside import evaluations_beside
 from rlvr.report.blocks import Block, Prose, Section
 from rlvr.report.evaluations import evaluations
 from rlvr.report.forks import forks
@@ -32,9 +33,10 @@ def document(runs: Sequence[Run]) -> tuple[str, list[Section]]:
 
 def of_one(run: Run) -> list[Section]:
     """What one run shows. The notes are written last, since reading finds what is damaged, and stand after the verdict."""
+    beside = evaluations_beside(run)
     found = [
         *learning(run),
-        *evaluations(run),
+        *evaluations(run, beside),
         *signals(run),
         *samples(run),
         forks(run),
@@ -42,4 +44,4 @@ def of_one(run: Run) -> list[Section]:
         timing(run),
         origin(run),
     ]
-    return [section for section in (verdict(run), notes(run), *found) if section is not None and section.blocks]
+    return [section for section in (verdict(run, beside), notes(run), *found) if section is not None and section.blocks]

@@ -24,12 +24,13 @@ HOW = (
 )
 
 
-def evaluations(run: Run) -> list[Section]:
+def evaluations(run: Run, beside: Beside | None = None) -> list[Section]:
     """The sections on evaluations: while training, before and after, or what an evaluation run itself measured.
 
+    beside: the evaluations beside it, where they were looked for already.
     Those of a stage that learns from documents are drawn with its losses (``learning``).
     """
-    found = [_own(run)] if run.stage == "eval" else [_before_and_after(run)]
+    found = [_own(run)] if run.stage == "eval" else [_before_and_after(run, beside or evaluations_beside(run))]
     if run.stage == "rl":
         found.insert(0, _while_training(run))
     return [section for section in found if section is not None]
@@ -109,9 +110,8 @@ def _ends(line: Line) -> str:
 # ------------------------------------------------------------------------------------------- before and after
 
 
-def _before_and_after(run: Run) -> Section | None:
+def _before_and_after(run: Run, found: Beside) -> Section | None:
     """The evaluations beside the run; None if there are none."""
-    found = evaluations_beside(run)
     sides = [(name, side) for name, side in (("before", found.before), ("after", found.after)) if side is not None]
     if not sides:
         return None
@@ -119,8 +119,8 @@ def _before_and_after(run: Run) -> Section | None:
     if found.differing:
         text = f"The evaluations before and after were made in different ways ({'; '.join(found.differing[:5])}): they are not compared."
         blocks.append(Prose(text=text, kind="gap"))
-    given = [(name, answers(side)) for name, side in sides]
-    blocks.append(_comparison(found, [side for _, side in given], sides))
+    given = [(name, each) for (name, _), each in zip(sides, found.answers, strict=True)]
+    blocks.append(_comparison(found, sides))
     blocks += _passes(given, sides)
     blocks += _by_mode([(name, side.rows[-1]) for name, side in sides])
     blocks.append(Prose(text=HOW))
@@ -149,14 +149,14 @@ def _values(row: Row, caption: str = "") -> Table:
     )
 
 
-def _comparison(found: Beside, given: Sequence[Answers], sides: Sequence[tuple[str, Run]]) -> Table:
+def _comparison(found: Beside, sides: Sequence[tuple[str, Run]]) -> Table:
     last = [side.rows[-1] for _, side in sides]
     columns = ["", *(f"{name}: {side.path.name}" for name, side in sides)]
     rows: list[list[Cell]] = []
     for name in _measures(last):
         cells: list[Cell] = [_label(name), *(_cell(row, name) for row in last)]
         if found.comparable:
-            cells += _differences(name, last, given)
+            cells += _differences(name, last, found.answers)
         rows.append(cells)
     return Table(columns=[*columns, "difference", "paired"] if found.comparable else columns, rows=rows)
 

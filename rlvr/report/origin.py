@@ -7,7 +7,7 @@ import shlex
 from typing import Any
 
 from rlvr.config_file import read_bytes
-from rlvr.report.blocks import Block, Listing, Prose, Section, Table
+from rlvr.report.blocks import Block, Cell, Listing, Prose, Section, Table
 from rlvr.report.runs import Run
 from rlvr.runtime.run_dir import INPUTS
 
@@ -27,20 +27,16 @@ def origin(run: Run) -> Section:
         text = f"The configuration below is complete: saved as config.yaml, {again} makes the run again, from the same inputs to the same bits where versions, device and threads are the same."
         blocks += [Prose(text=text), Listing(title="Configuration", text=written)]
     if inputs:
-        rows = [[name, value if isinstance(value, str) else json.dumps(value)] for name, value in inputs.items()]
-        blocks.append(
-            Table(
-                columns=["file", "SHA-256"], rows=[list(row) for row in rows], caption="What it learnt or started from."
-            )
-        )
+        hashes: list[list[Cell]] = [[name, _said(value)] for name, value in inputs.items()]
+        blocks.append(Table(columns=["file", "SHA-256"], rows=hashes, caption="What it learnt or started from."))
     if facts := _facts(environment):
         blocks.append(Table(columns=["what", "value"], rows=facts, caption="Environment."))
     return Section(name="origin", title="How to make it again", blocks=blocks)
 
 
-def _facts(environment: dict[str, Any]) -> list[list[Any]]:
+def _facts(environment: dict[str, Any]) -> list[list[Cell]]:
     """Single facts first, then versions."""
-    rows: list[list[Any]] = [[name, _said(value)] for name, value in environment.items() if name not in OF_ITS_OWN]
+    rows: list[list[Cell]] = [[name, _said(value)] for name, value in environment.items() if name not in OF_ITS_OWN]
     for name in OF_ITS_OWN[1:]:
         listed = environment.get(name)
         if isinstance(listed, dict):

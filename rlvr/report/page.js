@@ -118,10 +118,13 @@ const textOf = (name, value) => {
   return text ? digits(text(value)) : both ? signed(value) : digits(value);
 };
 
+/** Text with its spaces and line ends visible. */
+const visible = (text) => text.replaceAll(" ", "·").replaceAll("\n", "⏎");
+
 /** A token as it is seen: spaces and line ends visible, and a word for those without text. */
 function seen(attempt, number) {
   const piece = attempt.pieces[number];
-  if (piece !== "") return piece.replaceAll(" ", "·").replaceAll("\n", "⏎");
+  if (piece !== "") return visible(piece);
   return number === attempt.length - 1 && attempt.stop === "stop" ? "‹end›" : `‹${attempt.ids[number]}›`;
 }
 
@@ -244,7 +247,7 @@ function factsOf(attempt, number) {
   if (some?.length) {
     const share = (value) => make("td", { class: "number" }, bar(value), digits(value));
     const rows = some.map(([id, text, now, before]) => make("tr", { class: id === attempt.ids[number] ? "sampled" : null },
-      make("th", { scope: "row" }, text === "" ? `‹${id}›` : text.replaceAll(" ", "·").replaceAll("\n", "⏎"), id === attempt.ids[number] ? " (sampled)" : ""),
+      make("th", { scope: "row" }, text === "" ? `‹${id}›` : visible(text), id === attempt.ids[number] ? " (sampled)" : ""),
       share(before), share(now)));
     parts.push(tableOf("What it could have been, by probability", ["token", "before", "now"], rows));
   }

@@ -14,7 +14,7 @@ import math
 from collections.abc import Sequence
 from functools import cache
 from importlib.resources import files
-from itertools import accumulate
+from itertools import accumulate, takewhile
 from typing import Any
 
 import vl_convert
@@ -22,7 +22,7 @@ from jinja2 import Environment, StrictUndefined, Template
 from markupsafe import Markup
 
 from rlvr.report.blocks import Block, Cell, Chart, Reader, Section, Table
-from rlvr.runtime.progress import printable
+from rlvr.runtime.literal import printable
 from rlvr.statistics import spread
 
 MOST_ROWS = 50
@@ -151,6 +151,7 @@ def _thinned(table: Table) -> Table:
 
 
 def _kept(attempts: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The first attempts, as many as MOST_BYTES hold as they stand in the page."""
+    """The first attempts, as many as MOST_BYTES hold as they stand in the page; none is looked at beyond the first too many."""
     sizes = accumulate(len(_as_script(attempt)) for attempt in attempts)
-    return [attempt for attempt, size in zip(attempts, sizes, strict=True) if size <= MOST_BYTES]
+    fits = takewhile(lambda size: size <= MOST_BYTES, sizes)
+    return [attempt for attempt, _ in zip(attempts, fits, strict=False)]

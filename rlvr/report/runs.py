@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -61,27 +61,34 @@ class Run:
         """The rollouts of one step. RlvrError if they were not written, are damaged, or lack one of the fields, unless damage is left out."""
         return list(self.numbered_rollouts(step, fields).values())
 
-    def numbered_rollouts(self, step: int, fields: Fields | None = None) -> dict[int, dict[str, Any]]:
-        """The same by line of their file, from 0."""
+    def numbered_rollouts(
+        self, step: int, fields: Fields | None = None, only: Collection[int] | None = None
+    ) -> dict[int, dict[str, Any]]:
+        """The same by line of their file, from 0. only: as ``lines`` has it."""
         name = f"rollouts/step_{step:06d}.jsonl"
         if self.gaps is None and not (self.path / name).exists():
             steps = ", ".join(map(str, self.rollout_steps())) or "none"
             raise RlvrError(str(self.path), "has no rollouts of that step", got=step, allowed=steps)
-        found = self.lines(name, fields or {}, sound.rollout)
-        if not found and self.gaps is not None:
+        found = self.lines(name, fields or {}, sound.rollout, only)
+        if not found and only is None and self.gaps is not None:
             self.gaps.setdefault(name, f"{self.path / name}: holds no rollouts")
         return found
 
     def lines(
-        self, name: str, fields: Fields, flaw: Callable[[dict[str, Any]], str | None] = lambda _: None
+        self,
+        name: str,
+        fields: Fields,
+        flaw: Callable[[dict[str, Any]], str | None] = lambda _: None,
+        only: Collection[int] | None = None,
     ) -> dict[int, dict[str, Any]]:
         """The objects of one of its files by line, from 0; none without the file. RlvrError if it is damaged.
 
-        flaw: what is wrong with an object beyond its fields, which is asked only where damage is left out.
+        Where damage is left out: ``flaw`` says what is wrong with an object beyond its fields, and lines that are not in ``only``
+        are passed over, which saves the time that long rollouts take. Elsewhere all lines are read and must be whole.
         """
         if self.gaps is None:
             return dict(enumerate(read_lines(self.path / name, fields, whole=True)))
-        found, left_out = sound_lines(self.path / name, fields, flaw)
+        found, left_out = sound_lines(self.path / name, fields, flaw, only)
         if left_out is not None:
             self.gaps.setdefault(name, left_out)
         return found
@@ -133,9 +140,7 @@ def open_as_it_is(path: Path) -> Run:
         gaps["config.yaml"] = str(error)
     run = Run(path=path, stage="", config=config, rows=[], gaps=gaps)
     rows = _one_a_step(run)
-    return Run(
-        path=path, stage=stage_of(config) if config else _likely_stage(path, rows), config=config, rows=rows, gaps=gaps
-    )
+    return replace(run, stage=stage_of(config) if config else _likely_stage(path, rows), rows=rows)
 
 
 def run_named(model: str, near: Path) -> Path | None:

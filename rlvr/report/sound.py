@@ -21,6 +21,9 @@ COUNTS = ("tokens/", "rollout/length_mean")
 BY_TOKEN = ("logprobs", "entropies", "advantages", "ref_logprobs", "against_logprobs", "against_entropies")
 """Numbers of each token, where there are any."""
 
+CREDIT = ("positions", "right", "low", "high")
+"""The lists of a study's credit, of one length."""
+
 
 def is_number(value: Any) -> bool:
     """Whether a value is a finite number of a usual size, no truth value."""
@@ -77,7 +80,7 @@ def rollout(record: dict[str, Any]) -> str | None:
     trained = record.get("trained")
     whole = trained is None or isinstance(trained, bool)
     if not whole and not (
-        isinstance(trained, list) and _fits(trained, tokens) and all(type(t) is bool for t in trained)
+        isinstance(trained, list) and len(trained) == len(tokens) and set(map(type, trained)) <= {bool}
     ):
         return "trained does not say of each token"
     return _numbers_by_token(record, len(tokens)) if "token_ids" in record else None
@@ -106,10 +109,6 @@ def _numbers_by_token(record: dict[str, Any], count: int) -> str | None:
     return None
 
 
-def _fits(values: list[Any], tokens: list[Any]) -> bool:
-    return len(values) == len(tokens)
-
-
 def _are_alternatives(value: Any) -> bool:
     return isinstance(value, list) and all(
         isinstance(each, dict)
@@ -124,7 +123,5 @@ def _are_alternatives(value: Any) -> bool:
 def _is_credit(value: Any) -> bool:
     if not isinstance(value, dict) or type(value.get("samples")) is not int:
         return False
-    lists = [value.get(name) for name in ("positions", "right", "low", "high")]
-    return all(isinstance(each, list) and are_numbers(each) for each in lists) and (
-        len({len(each) for each in lists if each is not None}) == 1
-    )
+    lists: list[Any] = [value.get(name) for name in CREDIT]
+    return all(isinstance(each, list) and are_numbers(each) for each in lists) and len(set(map(len, lists))) == 1

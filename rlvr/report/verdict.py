@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from statistics import fmean
 
-from rlvr.report.beside import answers, changed, evaluations_beside, first_and_last, share_in, shares
+from rlvr.report.beside import Beside, changed, evaluations_beside, first_and_last, share_in, shares
 from rlvr.report.blocks import Prose, Section
 from rlvr.report.evaluations import modes_in, tasks_in
 from rlvr.report.gaps import explanations, missing, unfinished, warnings
 from rlvr.report.runs import Run
 from rlvr.report.series import modes_of, series_of
-from rlvr.report.spent import parameters_of, spent_by
+from rlvr.report.spent import spent_by
 from rlvr.report.wording import Interval, amount, counted, shown, went
 from rlvr.runtime.metrics import Row
 from rlvr.statistics import Estimate, difference, t_interval, wilson
@@ -27,9 +27,9 @@ NO_FAULT = ("solved", "loss_near_zero")
 BY = {"pretrain": "by pretraining from scratch", "sft": "by imitation (SFT)"}
 
 
-def verdict(run: Run) -> Section:
-    """The three sentences on a run."""
-    found = [what_was_trained(run), what_changed(run), what_went_wrong(run)]
+def verdict(run: Run, beside: Beside | None = None) -> Section:
+    """The three sentences on a run. beside: the evaluations beside it, where they were looked for already."""
+    found = [what_was_trained(run), what_changed(run, beside), what_went_wrong(run)]
     return Section(name="verdict", title="Verdict", blocks=[Prose(text=text) for text in found])
 
 
@@ -41,21 +41,19 @@ def what_was_trained(run: Run) -> str:
     if run.stage == "eval":
         return _what_was_evaluated(run)
     cost = spent_by(run)
-    done = f"{counted(cost.steps, 'step')}"
     volume = [f"{amount(cost.trained)} tokens trained on"]
     if cost.rollouts:
         volume = [f"{amount(cost.rollouts)} rollouts", f"{amount(cost.sampled)} tokens sampled", *volume]
     began = run.config.get("model")
     origin = f", begun from {began}," if isinstance(began, str) else ""
-    return f"{_model(run)}{origin} was trained {_way(run)} on {_task(run)} for {done}: {', '.join(volume)}."
+    return f"{_model(run, cost.parameters)}{origin} was trained {_way(run)} on {_task(run)} for {counted(cost.steps, 'step')}: {', '.join(volume)}."
 
 
-def _model(run: Run) -> str:
+def _model(run: Run, parameters: int | None) -> str:
     """``A llama of 131,968 parameters``, as far as it is known."""
     folder = run.newest_checkpoint()
     kind = run.object(f"checkpoints/{folder.name}/config.json").get("model_type") if folder is not None else None
     name = kind[:40] if isinstance(kind, str) and kind else "model"
-    parameters = parameters_of(run)
     return f"A {name}" + (f" of {amount(parameters)} parameters" if parameters is not None else "")
 
 
@@ -97,11 +95,11 @@ def _what_was_evaluated(run: Run) -> str:
 # ----------------------------------------------------------------------------------------------- what changed
 
 
-def what_changed(run: Run) -> str:
+def what_changed(run: Run, beside: Beside | None = None) -> str:
     """The best measurement of change that the run has: evaluations beside it, while training, rewards, or losses."""
     if run.stage == "eval":
         return _what_was_found(run)
-    found = _beside(run) or _while_training(run)
+    found = _beside(beside or evaluations_beside(run)) or _while_training(run)
     learnt = _loss(run) if run.stage != "rl" else None if found else _reward(run)
     mode = None if found is not None and "P(" in found else _mode(run)
     sentences = [each for each in (found, learnt, mode) if each is not None]
@@ -124,13 +122,12 @@ def _what_was_found(run: Run) -> str:
     return f"{text[0].upper()}{text[1:]} (95 % intervals)." if text else "Nothing was measured yet."
 
 
-def _beside(run: Run) -> str | None:
+def _beside(found: Beside) -> str | None:
     """Accuracy, and the mode that grew most, by the evaluations before and after; None unless both are there and alike."""
-    found = evaluations_beside(run)
     if not found.comparable or found.before is None or found.after is None:
         return None
     before, after = found.before.rows[-1], found.after.rows[-1]
-    sides = [answers(found.before), answers(found.after)]
+    sides = found.answers
     for task in tasks_in([before, after])[:1]:
         old, new = share_in(before, f"eval/{task}/accuracy"), share_in(after, f"eval/{task}/accuracy")
         if old is None or new is None:

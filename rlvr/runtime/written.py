@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
@@ -34,12 +34,13 @@ def read_lines(path: Path, fields: Fields, *, whole: bool = False) -> list[dict[
 
 
 def sound_lines(
-    path: Path, fields: Fields, flaw: Callable[[dict[str, Any]], str | None]
+    path: Path, fields: Fields, flaw: Callable[[dict[str, Any]], str | None], only: Collection[int] | None = None
 ) -> tuple[dict[int, dict[str, Any]], str | None]:
     """The sound objects of a file by line, from 0, for a reader who wants what is left of a damaged file.
 
-    flaw: what is wrong with an object beyond its fields. With them comes what was left out, in words; None if nothing was.
-    No file, no objects. A file that cannot be read is one that has none; so is a link that leads nowhere.
+    flaw: what is wrong with an object beyond its fields. only: the lines to look at; None for all. With them comes what
+    was left out, in words; None if nothing was. No file, no objects. A file that cannot be read is one that has none; so is a
+    link that leads nowhere.
     """
     if not os.path.lexists(path):
         return {}, None
@@ -50,6 +51,8 @@ def sound_lines(
     found: dict[int, dict[str, Any]] = {}
     wrong: list[str] = []
     for number, line in enumerate(lines):
+        if only is not None and number not in only:
+            continue
         value = _parsed(line, fields)
         if isinstance(value, dict) and (reason := flaw(value)) is not None:
             value = reason
