@@ -283,12 +283,14 @@ def _failed(rows: Sequence[Row]) -> list[str]:
     )
     if worst > 0:
         found.append(f"graders failed on up to {100 * worst:.1f} % of the samples of a step")
-    cut = [
-        value
-        for row in rows
-        for name, value in row.items()
-        if value is not None and name.endswith("truncated_fraction") and "task/" not in name
-    ]
+    cut = [value for row in rows if (value := row.get("rollout/truncated_fraction")) is not None]
+    if not cut:  # an evaluation has them by task
+        evaluated = (item for row in rows for item in row.items())
+        cut = [
+            v
+            for name, v in evaluated
+            if v is not None and name.startswith("eval/") and name.endswith("/truncated_fraction")
+        ]
     if cut and fmean(cut) >= TRUNCATED:
         found.append(f"{100 * fmean(cut):.1f} % of the rollouts ran out of tokens")
     return found

@@ -196,6 +196,10 @@ def test_warnings_and_what_is_unfinished_are_told(flawless: Path) -> None:
         ({"reward/exact/timeout_fraction": 0.25}, "graders failed on up to 25.0 % of the samples of a step"),
         ({"reward/exact/error_fraction": 0.001}, "graders failed on up to 0.1 % of the samples of a step"),
         ({"rollout/truncated_fraction": 0.05}, "5.0 % of the rollouts ran out of tokens"),
+        (
+            {"rollout/truncated_fraction": 0.05, "eval/t/truncated_fraction": 0.5},
+            "5.0 % of the rollouts ran out of tokens",
+        ),
     ],
 )
 def test_what_failed_is_told_with_its_size(more: Row, text: str, flawless: Path) -> None:
