@@ -197,7 +197,7 @@ def _over_steps(name: str, measure: Measure, arms: Sequence[Arm]) -> Chart | Non
 
 
 def _ends(line: Line) -> str:
-    first, *_, last = [number(value) for value in (line.values[0], *line.values) if value is not None]
+    first, last = (number(value) for value in (line.values[0], line.values[-1]) if value is not None)
     return f"{line.name}: {first} at step {line.x[0]:g}, {last} at step {line.x[-1]:g}"
 
 
