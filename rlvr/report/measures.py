@@ -106,12 +106,12 @@ def _evaluated(key: str, task: str, what: str) -> Measure:
 
 
 def _most_changed(chances: Sequence[Measure], runs: Sequence[Run]) -> list[Measure]:
-    """Those whose beginnings and ends, of all runs, lie furthest apart."""
+    """Those whose beginnings and ends, of all runs, lie furthest apart; of two modes both do, and the first stays the first."""
 
     def spread(measure: Measure) -> float:
         values = [list(measure.values(run).values()) for run in runs]
         ends = [fmean(_last_tenth(side)) for each in values if each for side in (each[::-1], each)]
-        return max(ends) - min(ends) if ends else 0.0
+        return round(max(ends) - min(ends), 9) if ends else 0.0
 
     return sorted(chances, key=spread, reverse=True)[:MOST_MODES]
 
