@@ -31,11 +31,11 @@ class Fit:
 
 
 def fitted(x: Sequence[float], y: Sequence[float], weights: Sequence[float]) -> Fit | None:
-    """The line of weighted least squares, Σ w (y − base − slope x)² as small as can be; None if x varies too little.
+    """The line of weighted least squares (Aitken 1936), Σ w (y − base − slope x)² as small as can be; None if x varies too little.
 
     weights: one over the variance of each y. The slope's variance is s² / Σ w (x − x̄)², x̄ the weighted mean and s² the mean
-    weighted square of what the line misses, over n − 2, but at least 1: points may stray further than their variances say,
-    and are not trusted more than those allow. The interval is Student's t of n − 2 degrees of freedom. Points count as independent.
+    weighted square of what the line misses, over n − 2 (McCullagh and Nelder, "Generalized Linear Models", 1989, section 4.5), but,
+    unlike there, at least 1: points may stray further than their variances say, and are not trusted more than those allow. The interval is Student's t of n − 2 degrees of freedom. Points count as independent.
 
     >>> fit = fitted([1, 2, 3, 4], [0.0, 2.0, 4.0, 6.0], [100.0] * 4)
     >>> round(fit.slope, 9), round(fit.base, 9), fit.r2

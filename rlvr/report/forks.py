@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from rlvr.accounting import FORK_SHARE
 from rlvr.errors import RlvrError
 from rlvr.report.attempts import Pieces, pieces_of, studied
 from rlvr.report.blocks import Block, Cell, Prose, Section, Table
@@ -19,8 +20,6 @@ FILES = 12
 """Steps that are read, evenly over the run."""
 ROLLOUTS, TOKENS = 2000, 200_000
 """Of each of them, from the beginning: whole rollouts, until there are so many of either."""
-FORKS = 0.2
-"""The share of a step's tokens, the most uncertain, that count as forks (as ``entropy/forks`` has it)."""
 SHOWN = 12
 CHOICES = 3
 """Tokens of each fork that are listed: those whose share changed most."""
@@ -127,7 +126,7 @@ def forks(run: Run) -> Section | None:
     steps = spread(run.rollout_steps(), FILES)
     third = _third(len(steps))
     intro = (
-        f"A fork is where the choice was among the most uncertain {100 * FORKS:.0f} % of its step's tokens. Forks are listed by their context, the two "
+        f"A fork is where the choice was among the most uncertain {100 * FORK_SHARE:.0f} % of its step's tokens. Forks are listed by their context, the two "
         "tokens before; for the first token of a completion, the last of the prompt. Those come first where most of the uncertainty of the first "
         "steps stood (places times mean entropy), which is above the mean of all tokens there. "
         f"Early is {_listed(steps[:third])}, late is {_listed(steps[-third:])}; shares are of all places of the context, with 95 % Wilson intervals that "
@@ -138,7 +137,7 @@ def forks(run: Run) -> Section | None:
     return Section(name="forks", title=title, blocks=blocks)
 
 
-def top_forks(run: Run, count: int = SHOWN) -> list[Fork]:
+def top_forks(run: Run) -> list[Fork]:
     """The forks at which most of the early uncertainty stood, the first first; none where rollouts have no entropies.
 
     RlvrError as ``Run.rollouts`` says.
@@ -161,7 +160,7 @@ def top_forks(run: Run, count: int = SHOWN) -> list[Fork]:
             part.forks[row].any() for part, row in zip((early, middle, late), rows, strict=True)
         ):
             continue
-        if len(found) == count:
+        if len(found) == SHOWN:
             break
         places = [_places(part, row) for part, row in zip((early, middle, late), rows, strict=True)]
         found.append(_fork(_pair(context), places, exact.get(context, []), pieces, ends))
@@ -169,7 +168,7 @@ def top_forks(run: Run, count: int = SHOWN) -> list[Fork]:
 
 
 def _of_step(run: Run, step: int, ends: set[int]) -> _Tokens:
-    """The tokens of a step's first rollouts. ends: is told the tokens that ended them."""
+    """The tokens of a step's first rollouts; its forks are the share that ``entropy/forks`` is of. ends: is told the tokens that ended them."""
     rows: list[_Tokens] = []
     tokens = 0
     for record in run.rollouts(step)[:ROLLOUTS]:
@@ -185,7 +184,7 @@ def _of_step(run: Run, step: int, ends: set[int]) -> _Tokens:
     found = _joined(rows)
     if not rows:
         return found
-    above = (found.entropies >= np.quantile(found.entropies, 1 - FORKS)) & (found.entropies > 0)
+    above = (found.entropies >= np.quantile(found.entropies, 1 - FORK_SHARE)) & (found.entropies > 0)
     return replace(found, forks=above)
 
 
@@ -300,7 +299,7 @@ def _chart(found: list[Fork]) -> Any:
                         Bar(category=category, series=series, value=share.value, low=share.low, high=share.high)
                     )
     first = found[0]
-    said = [f"{_quoted(c.text)} {_percent(c.early)} → {_percent(c.late)}" for c in first.choices]
+    said = [f"{_quoted(c.text)} {_value(c.early)} → {_value(c.late)}" for c in first.choices]
     summary = f"After {_quoted(first.context)}, early → late: {', '.join(said)}."
     title = "What was chosen at the top forks, early and late"
     return bars("forks", title, summary, drawn, x="context → token", y="share of its places", share=True)
@@ -315,7 +314,7 @@ def _visible(text: str) -> str:
     return text.replace(" ", "·").replace("\n", "⏎")
 
 
-def _percent(share: Share) -> str:
+def _value(share: Share) -> str:
     return "–" if share.value is None else f"{share.value:.3f}"
 
 

@@ -110,8 +110,7 @@ def _gain(shares: Column) -> float:
 
 def _counts(run: Run, modes: Modes) -> Column:
     """Rollouts of each step; as the configuration says where the rows do not tell."""
-    section = run.config.get("rollout")
-    sizes = [section.get(key) for key in ("group_size", "problems_per_step")] if isinstance(section, dict) else []
+    sizes = [run.setting("rollout", key) for key in ("group_size", "problems_per_step")]
     known = [size for size in sizes if isinstance(size, int)]
     asked = math.prod(known) if len(known) == 2 else None
     return [asked if count is None else count for count in modes.series.rollouts]
@@ -176,15 +175,12 @@ class _Facts:
 
 def _law(run: Run, facts: _Facts) -> Law:
     """What the run's algorithm should do to a mode's odds."""
-    algo = run.config.get("algo")
-    algo = algo if isinstance(algo, dict) else {}
-    if algo.get("advantage") == "positive":
+    advantage = run.setting("algo", "advantage")
+    if advantage == "positive":
         return imitation(facts)
-    if algo.get("advantage") == "teacher":
+    if advantage == "teacher":
         return Law(sentence="Nothing is predicted: what learns from a teacher's probabilities looks at no reward.")
-    train = run.config.get("train")
-    optimizer = train.get("optimizer", "adamw") if isinstance(train, dict) else "adamw"
-    return gradient(facts, str(optimizer))
+    return gradient(facts, str(run.setting("train", "optimizer") or "adamw"))
 
 
 def imitation(facts: _Facts) -> Law:
@@ -220,7 +216,7 @@ def imitation(facts: _Facts) -> Law:
 
 
 def _ratio_interval(first: float, count: float, second: float, others: float) -> tuple[float | None, float | None]:
-    """The 95 % interval of ln(first / second), two shares of so many trials."""
+    """The 95 % interval of ln(first / second), two shares of so many trials (Zou and Donner 2008, as ``imitation`` says)."""
     if first > 1 + 1e-9 or second > 1 + 1e-9:
         return None, None
     first, second = min(first, 1.0), min(second, 1.0)
@@ -254,9 +250,10 @@ def _imitation_told(
 def gradient(facts: _Facts, optimizer: str) -> Law:
     """Policy gradients: log-odds move in the direction of ΔA, the mean advantage of the mode minus that of the rest.
 
-    For two answers with p = sigmoid(θ), the expected gradient of the reward is p (1 − p) ΔA, so that plain SGD moves θ by that
-    (the replicator equation has ΔA alone); Adam and Muon normalise a gradient's size, and θ moves nearly evenly as long as its sign stays.
-    So the law's drive D is p (1 − p) ΔA for SGD and ΔA for the others, both times the learning rate over its mean, and log-odds at step t are
+    For two answers with p = sigmoid(θ), the expected gradient of the reward is p (1 − p) ΔA (Sutton and Barto, "Reinforcement
+    Learning", 2018, section 2.8, has it for any number of answers), so that plain SGD moves θ by that (the replicator equation
+    has ΔA alone); Adam and Muon normalise a gradient's size, and θ moves nearly evenly as long as its sign stays. So the law's
+    drive D is p (1 − p) ΔA for SGD and ΔA for the others, both times the learning rate over its mean, and log-odds at step t are
     base + rate · Σ D over the steps from the first that is fitted to the one before t. How large the rate is depends on the
     model, and is fitted, so that direction and shape are predicted and the size is not. A step without ΔA adds what the one before did.
     """

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 
 from rlvr.explain import over_modes
 from rlvr.report.runs import Run
@@ -41,7 +42,7 @@ class Measure:
     def final(self, run: Run) -> float | None:
         """What a run came to: the last evaluation, or the mean of the last tenth of the values; None without any."""
         values = list(self.values(run).values())
-        return _mean(values[-1:] if self.evaluated else _last_tenth(values)) if values else None
+        return fmean(values[-1:] if self.evaluated else _last_tenth(values)) if values else None
 
 
 def measures(runs: Sequence[Run]) -> list[Measure]:
@@ -49,7 +50,11 @@ def measures(runs: Sequence[Run]) -> list[Measure]:
     keys = list(dict.fromkeys(key for run in runs for row in run.rows for key in row))
     found = [_evaluated(key, match[1], match[2]) for key in keys if (match := EVALUATED.fullmatch(key))]
     modes = [match[1] for key in keys if (match := MODE.fullmatch(key))]
-    chances = [_mode_of(key, match[1], match[2]) for key in keys if (match := EVALUATED_MODE.fullmatch(key))]
+    chances = [
+        _plain(key, f"P({match[2]}) on {match[1]}", CHOSEN, share=True)
+        for key in keys
+        if (match := EVALUATED_MODE.fullmatch(key))
+    ]
     if modes:
         found.append(_accuracy())
         chances = [_chance(mode, modes) for mode in modes]
@@ -68,8 +73,9 @@ PLAIN = [
 ]
 
 
-def _plain(key: str, title: str, y: str) -> Measure:
-    return Measure(key=key, title=title, y=y, of=lambda row: row.get(key))
+def _plain(key: str, title: str, y: str, *, share: bool = False) -> Measure:
+    """A number as rows have it."""
+    return Measure(key=key, title=title, y=y, of=lambda row: row.get(key), share=share)
 
 
 def _accuracy() -> Measure:
@@ -96,26 +102,18 @@ def _chance(mode: str, modes: Sequence[str]) -> Measure:
 def _evaluated(key: str, task: str, what: str) -> Measure:
     if what == "kl_base":
         return _plain(key, f"Distance from the first model on {task}", "KL, nats a token")
-    return Measure(key=key, title=f"Accuracy on {task}", y=RIGHT, of=lambda row: row.get(key), share=True)
-
-
-def _mode_of(key: str, task: str, mode: str) -> Measure:
-    return Measure(key=key, title=f"P({mode}) on {task}", y=CHOSEN, of=lambda row: row.get(key), share=True)
+    return _plain(key, f"Accuracy on {task}", RIGHT, share=True)
 
 
 def _most_changed(chances: Sequence[Measure], runs: Sequence[Run]) -> list[Measure]:
-    """Those whose beginnings and ends, of all runs, lie furthest apart."""
+    """Those whose beginnings and ends, of all runs, lie furthest apart; of two modes both do, and the first stays the first."""
 
     def spread(measure: Measure) -> float:
         values = [list(measure.values(run).values()) for run in runs]
-        ends = [_mean(_last_tenth(side)) for each in values if each for side in (each[::-1], each)]
-        return max(ends) - min(ends) if ends else 0.0
+        ends = [fmean(_last_tenth(side)) for each in values if each for side in (each[::-1], each)]
+        return round(max(ends) - min(ends), 9) if ends else 0.0
 
     return sorted(chances, key=spread, reverse=True)[:MOST_MODES]
-
-
-def _mean(values: Sequence[float]) -> float:
-    return sum(values) / len(values)
 
 
 def _last_tenth(values: Sequence[float]) -> Sequence[float]:

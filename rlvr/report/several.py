@@ -133,6 +133,8 @@ def _sentence(test: dict[str, Cell]) -> str:
     """
     >>> _sentence({"of": "Mean reward", "A": "a", "B": "b", "pairs": 3, "A − B": -0.5, "from": -0.6, "to": -0.4, "p (Holm)": 0.01, "verdict": "b above a"})
     'Mean reward: b above a by 0.500 [0.400, 0.600] over 3 pairs (p 0.01).'
+    >>> _sentence({"of": "Mean reward", "A": "a", "B": "b", "pairs": 2, "A − B": 0.0, "from": 0.0, "to": 0.0, "verdict": "no test"})
+    'Mean reward: a and b: no test, A − B 0.000 [0.000, 0.000] over 2 pairs.'
     """
     kind = ", answering greedily" if "only A right" in test else ", sampled" if "task" in test else ""
     what, said, size = f"{test.get('of', test.get('task'))}{kind}", str(test["verdict"]), _size(test)
@@ -141,8 +143,9 @@ def _sentence(test: dict[str, Cell]) -> str:
     else:
         said = f"{test['A']} and {test['B']}: {said}" + (f", A − B {size}" if size else "")
     count = f"{test['pairs']} pairs" if "pairs" in test else f"{test['problems']:,} problems"
-    p = test["p (Holm)"]
-    return f"{what}: {said} over {count} (p {f'{p:.2g}' if isinstance(p, float) else p})."
+    p = test.get("p (Holm)")  # a table has no such column where none of its tests could be made
+    chance = "" if p is None else f" (p {f'{p:.2g}' if isinstance(p, float) else p})"
+    return f"{what}: {said} over {count}{chance}."
 
 
 def _size(test: dict[str, Cell]) -> str:
@@ -194,7 +197,7 @@ def _over_steps(name: str, measure: Measure, arms: Sequence[Arm]) -> Chart | Non
 
 
 def _ends(line: Line) -> str:
-    first, *_, last = [number(value) for value in (line.values[0], *line.values) if value is not None]
+    first, last = (number(value) for value in (line.values[0], line.values[-1]) if value is not None)
     return f"{line.name}: {first} at step {line.x[0]:g}, {last} at step {line.x[-1]:g}"
 
 

@@ -6,10 +6,11 @@ from bisect import bisect_right
 from collections import Counter
 from itertools import pairwise
 
+from rlvr.accounting import THIRDS
 from rlvr.errors import RlvrError
 from rlvr.report.blocks import Block, Prose, Section
 from rlvr.report.learning import measured_tasks
-from rlvr.report.plots import Bar, Line, bars, lines, stacked
+from rlvr.report.plots import COLOURS, Bar, Line, bars, lines, stacked
 from rlvr.report.runs import Run
 from rlvr.report.series import Modes, Series, all_told, modes_of, series_in, series_of
 from rlvr.report.wording import number
@@ -122,9 +123,6 @@ def _entropy(run: Run, series: Series, modes: Modes) -> list[Block]:
         if drawn
     ]
     return blocks + _by_token(run)
-
-
-THIRDS = ("early", "middle", "late")
 
 
 def _by_token(run: Run) -> list[Block]:
@@ -297,8 +295,8 @@ IN_USE = {
     "problems/out_of_band": "out of band",
     "problems/unseen": "not yet seen",
 }
-MOST = 8
-"""Lines of a chart on problems: as many as there are colours."""
+MOST = len(COLOURS)
+"""Lines of a chart on problems."""
 
 
 # ------------------------------------------------------------------------------------------------ time

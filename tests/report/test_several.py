@@ -185,6 +185,15 @@ def test_noise_is_not_significant(tmp_path: Path) -> None:
     assert test["verdict"] == "not significant"
 
 
+def test_seeds_that_came_to_the_same_have_no_test(tmp_path: Path) -> None:
+    """As where every reward of two arms was 0: all differences are alike, so no p-value is given, in no column and no sentence."""
+    arms = [trained(tmp_path / f"{rate}-{seed}", [0.0, 0.0], seed, rate=rate) for rate in (1, 2) for seed in (0, 1)]
+    section = sections(*arms)["arms-rl"]
+    assert [row["verdict"] for row in table(section.blocks, "pairs")] == ["no test: the differences are all alike"]
+    [told] = [block.text for block in section.blocks if isinstance(block, Prose)]
+    assert told.endswith("all alike, A − B 0.000 [0.000, 0.000] over 2 pairs.")
+
+
 def test_rewards_of_different_kinds_are_not_compared(tmp_path: Path) -> None:
     runs = [
         trained(tmp_path / name / str(s), [0.1 * s + len(name)], s, reward={name: 1.0})
