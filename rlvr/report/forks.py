@@ -237,7 +237,7 @@ def _exact(run: Run, wanted: set[int]) -> dict[int, list[dict[int, tuple[float, 
     found: dict[int, list[dict[int, tuple[float, float]]]] = {}
     for step in sorted({*run.rollout_steps()} & {*run.study_steps()}):
         studies = studied(run, step)
-        rows = run.numbered_rollouts(step)
+        rows = run.numbered_rollouts(step, only=studies)
         for line, study in studies.items():
             tokens = _tokens(rows[line]) if line in rows else None
             if tokens is None:
