@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import ClassVar
@@ -134,13 +135,13 @@ class Chosen(Listed):
         if not self.query_one(DataTable).row_count:
             self.about(Text("nothing here passes what was asked for; x shows all"))
 
+    @abstractmethod
     def draw_rows(self, cursor: int) -> None:
         """Fill the table."""
-        raise NotImplementedError
 
+    @abstractmethod
     def group(self) -> Group | None:
         """The problem under the cursor."""
-        raise NotImplementedError
 
     def action_filter(self) -> None:
         """The next filter, after the last none."""
