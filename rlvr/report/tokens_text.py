@@ -16,16 +16,16 @@ from rich.text import Text
 from rlvr.errors import RlvrError
 from rlvr.report.attempts import Attempt, Pieces, attempts, measured
 from rlvr.report.choosing import Step
+from rlvr.report.sound import are_tokens
 from rlvr.runtime.progress import printable
+from rlvr.runtime.sparkline import BLOCKS
 
 COLOURS = ("#2166ac", "#4393c3", "#92c5de", "#d1e5f0", "#f7f7f7", "#fddbc7", "#f4a582", "#d6604d", "#b2182b")
 DARK = ("#2166ac", "#b2182b")
 """The colours that white letters are read on; on the others letters are black."""
-BLOCKS = "▁▂▃▄▅▆▇█"
 MASKED = "×"
 """Under a token that the step did not learn from, where it learnt from others of the rollout."""
 UNKNOWN = "?"
-LARGEST_ID = 2**32
 MOST_TOKENS = 20_000
 WITHIN = 0.98
 """Share of the tokens whose values a scale holds."""
@@ -103,7 +103,7 @@ QUANTITIES: dict[str, Quantity] = {
 def read_tokens(step: Step, lines: Sequence[int], pieces: Pieces) -> list[Attempt]:
     """Rollouts of a step token by token. RlvrError if one of them, or the study, is damaged."""
     for line in lines:
-        if not all(type(token) is int and 0 <= token < LARGEST_ID for token in step.records[line]["token_ids"]):
+        if not are_tokens(step.records[line]["token_ids"]):
             where = f"{step.run.path}: rollouts of step {step.number}, line {line + 1}"
             raise RlvrError(where, "is damaged: token_ids are no tokens", remedy="remove the line")
     return attempts(step.run, step.number, pieces, lines)

@@ -26,6 +26,7 @@ from rlvr.report.choosing import (
     chosen,
     filters_for,
     groups_of,
+    lines_of,
     modes_in,
     open_step,
     same_problem,
@@ -75,7 +76,7 @@ class Runs(Listed):
             self.place(NONE)
             return
         try:
-            step = self.desk.open(run, self.desk.step if self.desk.step in steps else steps[-1])
+            step = open_step(run, self.desk.step if self.desk.step in steps else steps[-1])
         except RlvrError as error:
             self.place(printable(str(error)))
             return
@@ -190,7 +191,7 @@ class Chosen(Listed):
             self.draw(self.row, "there is no further step")
             return
         try:
-            step = self.desk.open(run, further[0] if by > 0 else further[-1])
+            step = open_step(run, further[0] if by > 0 else further[-1])
         except RlvrError as error:
             self.draw(self.row, str(error))
             return
@@ -282,14 +283,11 @@ class Rollouts(Chosen):
 
     def turn_to(self, step: Step) -> None:
         """The same problem at another step, if it is one of its problems."""
-        before = next(iter(groups_of(self.step.records, [self._any_line()])))
+        before = groups_of(self.step.records, lines_of(self.step.records, self.index))[0]
         if same_problem(step, before) is None:
             self.draw(self.row, f"problem {self.index} is not among those of step {step.number}")
             return
         super().turn_to(step)
-
-    def _any_line(self) -> int:
-        return next(line for line, record in enumerate(self.step.records) if record["index"] == self.index)
 
 
 def _row(record: Record, studied: bool) -> dict[str, str | Text | None]:
