@@ -104,7 +104,7 @@ class Chosen(Listed):
 
     def __init__(self, desk: Desk, step: Step) -> None:
         super().__init__()
-        self.desk, self.step = desk, step
+        self.desk, self.step, self.studied = desk, step, desk.studied(step)
         self.groups: list[Group] = []
 
     def middle(self) -> Iterable[Widget]:
@@ -199,7 +199,7 @@ class Chosen(Listed):
 
     def turn_to(self, step: Step) -> None:
         """Show another step."""
-        self.step = step
+        self.step, self.studied = step, self.desk.studied(step)
         self.draw()
 
     def action_compare(self) -> None:
@@ -222,11 +222,10 @@ class Problems(Chosen):
 
     def draw_rows(self, cursor: int) -> None:
         """One row a problem."""
-        studied = self.desk.studied(self.step)
         rows = [
             {
                 "problem": str(group.index),
-                "studied": "yes" if not studied.isdisjoint(group.lines) else None,
+                "studied": "yes" if not self.studied.isdisjoint(group.lines) else None,
                 "right": f"{group.right}/{group.count}",
                 "reward": f"{group.reward:.2f}",
                 "modes": one_line(" ".join(f"{mode} {count}" for mode, count in group.modes.items()), 40),
@@ -264,8 +263,8 @@ class Rollouts(Chosen):
 
     def draw_rows(self, cursor: int) -> None:
         """One row a rollout."""
-        group, studied = self.group(), self.desk.studied(self.step)
-        rows = [_row(self.step.records[line], line in studied) for line in (group.lines if group else [])]
+        group = self.group()
+        rows = [_row(self.step.records[line], line in self.studied) for line in (group.lines if group else [])]
         self.fill(rows, cursor)
 
     def show_row(self, row: int) -> None:
