@@ -178,13 +178,13 @@ def as_json(attempt: Attempt) -> dict[str, Any]:
         "ids": record["token_ids"][:count],
         "trained": trained[0] if trained and len(set(trained)) == 1 else trained and trained[:count],
         "values": {
-            name: [_short(value) for value in values[:count]] for name, values in _measured(attempt).items() if values
+            name: [_short(value) for value in values[:count]] for name, values in measured(attempt).items() if values
         },
         "study": _study(attempt, count),
     }
 
 
-def _measured(attempt: Attempt) -> dict[str, list[float] | None]:
+def measured(attempt: Attempt) -> dict[str, list[float] | None]:
     """What is known of each token, in nats where it has a unit; ``now`` is of the policy that was studied."""
     study = attempt.studied or {}
     sampled = _numbers(attempt.logprobs, attempt)

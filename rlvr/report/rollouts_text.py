@@ -18,11 +18,11 @@ from rlvr.report.tokens_text import (
     TokenView,
     laid_out,
     notes,
-    offered,
     painted,
     read_tokens,
     scale_of,
     token_view,
+    values_of,
 )
 from rlvr.runtime.progress import printable
 
@@ -111,7 +111,7 @@ def tokens_view(step: Step, choice: Choice, count: int, name: str, width: int) -
     attempts = dict(zip(shown, read_tokens(step, shown, pieces_of(step.run)), strict=True))
     scale = scale_of(name, list(attempts.values()))
     if attempts and scale is None:
-        having = {each for attempt in attempts.values() for each in offered(attempt)}
+        having = {each for attempt in attempts.values() for each in values_of(attempt)}
         raise RlvrError(
             f"--tokens of {step.run.path}, step {step.number}",
             "was not recorded of these rollouts",

@@ -37,12 +37,11 @@ def facts(attempt: Attempt, token: int, where: str) -> list[Text]:
 
 
 def _measured(attempt: Attempt, token: int) -> list[str]:
-    parts = []
+    parts, values = [], values_of(attempt)
     for name in ("probability", "entropy", "advantage", "change", "ratio"):
-        values = values_of(attempt, name)
-        value = None if values is None else values[token]
+        value = values[name][token] if name in values else None
         if value is not None:
-            parts.append(f"{name} {QUANTITIES[name].form.format(value)}")
+            parts.append(f"{name} {QUANTITIES[name].text(value)}")
     if isinstance(attempt.trained, list) and token < len(attempt.trained):
         parts.append("trained" if attempt.trained[token] else "not trained")
     return parts

@@ -9,24 +9,23 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from rich.cells import cell_len, chop_cells
 from rich.text import Text
 
 from rlvr.errors import RlvrError
-from rlvr.report.attempts import Attempt, Pieces, attempts
+from rlvr.report.attempts import Attempt, Pieces, attempts, measured
 from rlvr.report.choosing import Step
+from rlvr.report.sound import are_tokens
 from rlvr.runtime.progress import printable
+from rlvr.runtime.sparkline import BLOCKS
 
 COLOURS = ("#2166ac", "#4393c3", "#92c5de", "#d1e5f0", "#f7f7f7", "#fddbc7", "#f4a582", "#d6604d", "#b2182b")
 DARK = ("#2166ac", "#b2182b")
 """The colours that white letters are read on; on the others letters are black."""
-BLOCKS = "▁▂▃▄▅▆▇█"
 MASKED = "×"
 """Under a token that the step did not learn from, where it learnt from others of the rollout."""
 UNKNOWN = "?"
-LARGEST_ID = 2**32
 MOST_TOKENS = 20_000
 WITHIN = 0.98
 """Share of the tokens whose values a scale holds."""
@@ -36,92 +35,66 @@ LONGEST_PIECE = 200
 Values = list[float | None]
 
 
-def _same(value: float) -> float:
-    return value
-
-
 @dataclass(frozen=True, kw_only=True)
 class Quantity:
     """Something measured of tokens.
 
-    of: its values for an attempt. about: what blue and red mean. form: how a value is written. least: the scale reaches at least to
-    here; no further if it is ``fixed``. signed: whether 0 is in the middle. scaled, back: from a value to the scale, and from there.
+    of: its name in ``attempts.measured``. about: what blue and red mean. form: how a value is written, as what ``written`` makes of it.
+    least: the scale reaches at least to here; no further if it is ``fixed``. signed: whether 0 is in the middle. down: whether a
+    lower value is redder.
     """
 
-    of: Callable[[Attempt], object]
+    of: str
     about: str
     form: str
     least: float
     fixed: bool = False
     signed: bool = False
-    scaled: Callable[[float], float] = _same
-    back: Callable[[float], float] = _same
+    down: bool = False
+    written: Callable[[float], float] = float
 
-
-def _studied(attempt: Attempt, name: str) -> list[Any]:
-    return (attempt.studied or {}).get(name) or []
-
-
-def _change(attempt: Attempt) -> object:
-    after, before = _studied(attempt, "logprobs"), _studied(attempt, "against_logprobs")
-    return [_apply(a, b, lambda a, b: a - b) for a, b in zip(after, before, strict=False)]
-
-
-def _ratio(attempt: Attempt) -> object:
-    pairs = zip(_studied(attempt, "logprobs"), attempt.logprobs, strict=False)
-    return [_apply(now, then, lambda now, then: math.exp(min(now - then, 700.0))) for now, then in pairs]
-
-
-def _probability(attempt: Attempt) -> object:
-    return [_apply(value, 0.0, lambda value, _: math.exp(min(value, 0.0))) for value in attempt.logprobs]
-
-
-def _apply(a: object, b: object, of: Callable[[float, float], float]) -> float | None:
-    return of(a, b) if isinstance(a, int | float) and isinstance(b, int | float) else None
-
-
-def _logarithm(value: float) -> float:
-    return math.log(max(value, 1e-300))
+    def text(self, value: float) -> str:
+        """A value as it is written."""
+        return self.form.format(self.written(value))
 
 
 QUANTITIES: dict[str, Quantity] = {
     "entropy": Quantity(
-        of=lambda attempt: attempt.entropies,
+        of="entropy",
         about="entropy when sampled: blue is sure, red a fork",
         form="{:.3f} nats",
         least=math.log(2),
     ),
     "advantage": Quantity(
-        of=lambda attempt: attempt.advantages,
+        of="advantage",
         about="advantage: blue was made less likely, red more likely",
         form="{:+.3f}",
         least=1.0,
         signed=True,
     ),
     "change": Quantity(
-        of=_change,
+        of="change",
         about="change of log-probability since the earlier model: blue is less likely now, red more",
         form="{:+.3f} nats",
         least=0.1,
         signed=True,
     ),
     "ratio": Quantity(
-        of=_ratio,
+        of="log_ratio",
         about="importance ratio: blue is less likely than when sampled, red more",
         form="{:.3f}",
         least=0.1,
         signed=True,
-        scaled=_logarithm,
-        back=math.exp,
+        written=lambda log_ratio: math.exp(min(log_ratio, 700.0)),
     ),
     "probability": Quantity(
-        of=_probability,
+        of="logprob",
         about="probability when sampled: blue is certain, red 0.01 or less",
         form="{:.3f}",
         least=math.log(100),
         fixed=True,
-        scaled=lambda value: -_logarithm(value),
-        back=lambda place: math.exp(-place),
+        down=True,
+        written=lambda logprob: math.exp(min(logprob, 0.0)),
     ),
 }
 """What tokens can be coloured by."""
@@ -130,24 +103,21 @@ QUANTITIES: dict[str, Quantity] = {
 def read_tokens(step: Step, lines: Sequence[int], pieces: Pieces) -> list[Attempt]:
     """Rollouts of a step token by token. RlvrError if one of them, or the study, is damaged."""
     for line in lines:
-        if not all(type(token) is int and 0 <= token < LARGEST_ID for token in step.records[line]["token_ids"]):
+        if not are_tokens(step.records[line]["token_ids"]):
             where = f"{step.run.path}: rollouts of step {step.number}, line {line + 1}"
             raise RlvrError(where, "is damaged: token_ids are no tokens", remedy="remove the line")
     return attempts(step.run, step.number, pieces, lines)
 
 
-def values_of(attempt: Attempt, name: str) -> Values | None:
-    """A quantity of each token, None for a token where it is not finite; None if it was not measured."""
-    found = QUANTITIES[name].of(attempt)
-    if not isinstance(found, list) or len(found) != len(attempt.pieces) or not found:
-        return None
-    values = [float(value) if isinstance(value, int | float) and math.isfinite(value) else None for value in found]
-    return values if any(value is not None for value in values) else None
+def values_of(attempt: Attempt) -> dict[str, Values]:
+    """The quantities that were measured of a rollout, each by token: None for a token where it is not finite."""
+    known = measured(attempt)
+    values = {name: [_finite(value) for value in known[quantity.of] or []] for name, quantity in QUANTITIES.items()}
+    return {name: found for name, found in values.items() if any(value is not None for value in found)}
 
 
-def offered(attempt: Attempt) -> list[str]:
-    """The quantities that were measured of a rollout."""
-    return [name for name in QUANTITIES if values_of(attempt, name) is not None]
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
 
 
 def _nearest(steps: Sequence[str], share: float) -> str:
@@ -163,7 +133,7 @@ class Scale:
 
     def place(self, value: float) -> float:
         """0 for blue, 1 for red; of a signed quantity 0.5 is neither."""
-        share = self.quantity.scaled(value) / self.top
+        share = (-value if self.quantity.down else value) / self.top
         return min(1.0, max(0.0, (share + 1) / 2 if self.quantity.signed else share))
 
     def block(self, value: float | None) -> str:
@@ -182,10 +152,10 @@ class Scale:
         """What blocks and colours mean, with the values at the ends and in the middle."""
         text = Text(self.quantity.about + " ")
         for end in (-self.top, 0.0, self.top) if self.quantity.signed else (0.0, self.top):
-            value = self.quantity.back(end)
+            value = -end if self.quantity.down else end
             text.append(" ")
-            bound = "" if end == 0 else "≥ " if value > self.quantity.back(0.0) else "≤ "
-            text.append(f" {self.block(value)} {bound}{self.quantity.form.format(value)} ", self.style(value))
+            bound = "" if end == 0 else "≥ " if value > 0 else "≤ "
+            text.append(f" {self.block(value)} {bound}{self.quantity.text(value)} ", self.style(value))
         return text
 
 
@@ -195,10 +165,10 @@ def scale_of(name: str, attempts: Sequence[Attempt]) -> Scale | None:
     It ends where all but one token in fifty are within, as on the page.
     """
     quantity = QUANTITIES[name]
-    measured = [values for attempt in attempts if (values := values_of(attempt, name)) is not None]
-    if not measured:
+    values = (value for attempt in attempts for value in values_of(attempt).get(name, []))
+    known = sorted(abs(value) for value in values if value is not None)
+    if not known:
         return None
-    known = sorted(abs(quantity.scaled(value)) for values in measured for value in values if value is not None)
     most = known[int(WITHIN * (len(known) - 1))]
     return Scale(quantity=quantity, top=quantity.least if quantity.fixed else max(quantity.least, most))
 
@@ -226,7 +196,7 @@ class TokenView:
 
 def token_view(attempt: Attempt, name: str, scale: Scale | None) -> TokenView:
     """A rollout coloured by a quantity on its scale."""
-    values = values_of(attempt, name)
+    values = values_of(attempt).get(name)
     return TokenView(
         attempt=attempt,
         texts=[text_of(attempt, token) for token in range(len(attempt.pieces))],

@@ -24,7 +24,7 @@ class ForwardDecoder:
         device = self._model.device
         counts = torch.tensor([len(request.seeds) for request in requests], device=device)
         seeds = [seed for request in requests for seed in request.seeds]
-        sampler = Sampler([None] * len(seeds), sampling, self._stop_ids, device)
+        sampler = Sampler(len(seeds), sampling, self._stop_ids, device)
         owners = [request for request in requests for _ in request.seeds]
         written = Written(len(seeds), sampling, self._stop_ids, device)
         for row, (seed, request) in enumerate(zip(seeds, owners, strict=True)):

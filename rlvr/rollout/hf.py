@@ -83,7 +83,7 @@ class _Draw(LogitsProcessor):
         device: torch.device,
     ) -> None:
         """seeds, owners: of each row its seed and the request that it completes. prompt_length: with padding."""
-        self._sampler = Sampler([None] * len(seeds), sampling, stop_ids, device)
+        self._sampler = Sampler(len(seeds), sampling, stop_ids, device)
         self._rows = torch.arange(len(seeds), device=device)
         self._finished = torch.zeros(len(seeds), dtype=torch.bool, device=device)
         self._prompt_length = prompt_length

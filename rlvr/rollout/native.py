@@ -63,7 +63,7 @@ class NativeEngine:
         job = Job(
             requests=requests,
             sampling=sampling,
-            sampler=Sampler([None] * slots, sampling, self._stop_ids, model.device),
+            sampler=Sampler(slots, sampling, self._stop_ids, model.device),
             written=Written(slots, sampling, self._stop_ids, model.device),
             device=model.device,
         )

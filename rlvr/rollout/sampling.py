@@ -39,17 +39,12 @@ class Sampler:
     drawn for a row does not depend on the rows beside it.
     """
 
-    def __init__(
-        self, seeds: Sequence[int | None], sampling: Sampling, stop_ids: Sequence[int], device: torch.device
-    ) -> None:
-        """seeds: of each row; None for one that will be given its seed later."""
-        self._uniform = torch.zeros((len(seeds), sampling.max_new_tokens), dtype=torch.float64, device=device)
-        self._begun = torch.zeros(len(seeds), dtype=torch.int64, device=device)
+    def __init__(self, rows: int, sampling: Sampling, stop_ids: Sequence[int], device: torch.device) -> None:
+        """rows: how many; each is given its seed before it draws."""
+        self._uniform = torch.zeros((rows, sampling.max_new_tokens), dtype=torch.float64, device=device)
+        self._begun = torch.zeros(rows, dtype=torch.int64, device=device)
         self._stop = torch.tensor(list(stop_ids), dtype=torch.int64, device=device)
         self._sampling = sampling
-        for row, seed in enumerate(seeds):
-            if seed is not None:
-                self.reseed(row, seed)
 
     def reseed(self, row: int, seed: int, begun: int = 0) -> None:
         """From now on a row draws with the numbers of a seed, for a completion of which so many tokens were there before."""

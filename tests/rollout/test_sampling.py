@@ -19,7 +19,10 @@ def uniforms(count=1):
 
 
 def sampler(stop_ids=(), **sampling):
-    return Sampler(SEEDS, Sampling(max_new_tokens=4, **sampling), list(stop_ids), CPU)
+    found = Sampler(len(SEEDS), Sampling(max_new_tokens=4, **sampling), list(stop_ids), CPU)
+    for row, seed in enumerate(SEEDS):
+        found.reseed(row, seed)
+    return found
 
 
 def test_the_token_is_the_first_whose_cumulated_probability_exceeds_the_uniform_number():
@@ -51,8 +54,9 @@ def test_rows_may_have_written_different_numbers_of_tokens():
 
 
 def test_a_row_may_be_given_another_seed():
-    drawn = Sampler([None, 7, None], Sampling(max_new_tokens=4), [], CPU)
+    drawn = sampler()
     drawn.reseed(0, 5)
+    drawn.reseed(1, 7)
     assert (
         drawn.draw(LOGITS[:2], torch.tensor([0, 1]), 1).tokens.tolist()
         == sampler().draw(LOGITS, ROWS, 1).tokens[[5, 7]].tolist()

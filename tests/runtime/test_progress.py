@@ -74,13 +74,20 @@ def test_a_narrower_terminal_leaves_no_rest_of_the_view(screen: Screen, monkeypa
 
 
 def test_a_terminal_that_has_gone_ends_nothing(screen: Screen, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it was told meanwhile is in the view, which is drawn again once the terminal is back."""
+    failed = []
+
+    def gone(text: str) -> int:
+        failed.append(text)
+        raise OSError(5, "Input/output error")
+
     with StepProgress("rl", 2) as shown:
-        monkeypatch.setattr(screen, "write", gone)
-        shown.update(1, {"train/loss": 1.0})
-        shown.say("note: one")
-        shown.say("note: two")
-
-
-def gone(text: str) -> int:
-    """Write to a terminal that was closed."""
-    raise OSError(5, "Input/output error")
+        with monkeypatch.context() as meanwhile:
+            meanwhile.setattr(screen, "write", gone)
+            shown.update(1, {"train/loss": 1.0})
+            shown.say("note: one")
+            shown.say("note: two")
+        assert any("note: one" in text for text in failed)
+    _, _, last = screen.getvalue().rpartition("\x1b[?7l")
+    assert "1/2" in last
+    assert "note: two" in last

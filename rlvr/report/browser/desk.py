@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from rlvr.errors import RlvrError
 from rlvr.report.attempts import Attempt, Pieces, pieces_of, studied
-from rlvr.report.choosing import Choice, Step, open_step
+from rlvr.report.choosing import Choice, Step
 from rlvr.report.runs import Run
 from rlvr.report.tokens_text import read_tokens
 
@@ -20,10 +20,6 @@ class Desk:
         self.runs, self.step, self.choice, self.against = list(runs), step, choice, against
         self.colour = colour or "entropy"
         self._pieces: dict[object, Pieces] = {}
-
-    def open(self, run: Run, step: int) -> Step:
-        """One step, read anew: a run may still be writing. RlvrError as ``open_step`` says."""
-        return open_step(run, step)
 
     def studied(self, step: Step) -> set[int]:
         """The lines of a step that were studied; none where that cannot be read, which is said where it is needed."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import ClassVar
@@ -25,6 +26,7 @@ from rlvr.report.choosing import (
     chosen,
     filters_for,
     groups_of,
+    lines_of,
     modes_in,
     open_step,
     same_problem,
@@ -74,7 +76,7 @@ class Runs(Listed):
             self.place(NONE)
             return
         try:
-            step = self.desk.open(run, self.desk.step if self.desk.step in steps else steps[-1])
+            step = open_step(run, self.desk.step if self.desk.step in steps else steps[-1])
         except RlvrError as error:
             self.place(printable(str(error)))
             return
@@ -102,7 +104,7 @@ class Chosen(Listed):
 
     def __init__(self, desk: Desk, step: Step) -> None:
         super().__init__()
-        self.desk, self.step = desk, step
+        self.desk, self.step, self.studied = desk, step, desk.studied(step)
         self.groups: list[Group] = []
 
     def middle(self) -> Iterable[Widget]:
@@ -134,13 +136,13 @@ class Chosen(Listed):
         if not self.query_one(DataTable).row_count:
             self.about(Text("nothing here passes what was asked for; x shows all"))
 
+    @abstractmethod
     def draw_rows(self, cursor: int) -> None:
         """Fill the table."""
-        raise NotImplementedError
 
+    @abstractmethod
     def group(self) -> Group | None:
         """The problem under the cursor."""
-        raise NotImplementedError
 
     def action_filter(self) -> None:
         """The next filter, after the last none."""
@@ -189,7 +191,7 @@ class Chosen(Listed):
             self.draw(self.row, "there is no further step")
             return
         try:
-            step = self.desk.open(run, further[0] if by > 0 else further[-1])
+            step = open_step(run, further[0] if by > 0 else further[-1])
         except RlvrError as error:
             self.draw(self.row, str(error))
             return
@@ -197,7 +199,7 @@ class Chosen(Listed):
 
     def turn_to(self, step: Step) -> None:
         """Show another step."""
-        self.step = step
+        self.step, self.studied = step, self.desk.studied(step)
         self.draw()
 
     def action_compare(self) -> None:
@@ -220,11 +222,10 @@ class Problems(Chosen):
 
     def draw_rows(self, cursor: int) -> None:
         """One row a problem."""
-        studied = self.desk.studied(self.step)
         rows = [
             {
                 "problem": str(group.index),
-                "studied": "yes" if not studied.isdisjoint(group.lines) else None,
+                "studied": "yes" if not self.studied.isdisjoint(group.lines) else None,
                 "right": f"{group.right}/{group.count}",
                 "reward": f"{group.reward:.2f}",
                 "modes": one_line(" ".join(f"{mode} {count}" for mode, count in group.modes.items()), 40),
@@ -262,8 +263,8 @@ class Rollouts(Chosen):
 
     def draw_rows(self, cursor: int) -> None:
         """One row a rollout."""
-        group, studied = self.group(), self.desk.studied(self.step)
-        rows = [_row(self.step.records[line], line in studied) for line in (group.lines if group else [])]
+        group = self.group()
+        rows = [_row(self.step.records[line], line in self.studied) for line in (group.lines if group else [])]
         self.fill(rows, cursor)
 
     def show_row(self, row: int) -> None:
@@ -281,14 +282,11 @@ class Rollouts(Chosen):
 
     def turn_to(self, step: Step) -> None:
         """The same problem at another step, if it is one of its problems."""
-        before = next(iter(groups_of(self.step.records, [self._any_line()])))
+        before = groups_of(self.step.records, lines_of(self.step.records, self.index))[0]
         if same_problem(step, before) is None:
             self.draw(self.row, f"problem {self.index} is not among those of step {step.number}")
             return
         super().turn_to(step)
-
-    def _any_line(self) -> int:
-        return next(line for line, record in enumerate(self.step.records) if record["index"] == self.index)
 
 
 def _row(record: Record, studied: bool) -> dict[str, str | Text | None]:

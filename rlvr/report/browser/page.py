@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from typing import ClassVar
 
@@ -34,9 +35,9 @@ class Page(Screen[None]):
         yield from self.middle()
         yield Static(id="keys")
 
+    @abstractmethod
     def middle(self) -> Iterable[Widget]:
         """What is between the place and the keys."""
-        raise NotImplementedError
 
     def on_mount(self) -> None:
         """The keys stay as they are; the rest is drawn by the page."""
@@ -110,13 +111,13 @@ class Listed(Page):
         """Enter."""
         self.open_row(event.cursor_row)
 
+    @abstractmethod
     def show_row(self, row: int) -> None:
         """Show a row in full."""
-        raise NotImplementedError
 
+    @abstractmethod
     def open_row(self, row: int) -> None:
         """Go a level deeper."""
-        raise NotImplementedError
 
 
 def _text(cell: str | Text | None) -> Text:

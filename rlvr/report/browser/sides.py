@@ -14,7 +14,7 @@ from textual.widgets import Static
 from rlvr.errors import RlvrError
 from rlvr.report.browser.desk import Desk
 from rlvr.report.browser.page import Page
-from rlvr.report.choosing import Group, Place, Step, groups_of, likeliest, lines_of, places, same_problem
+from rlvr.report.choosing import Group, Place, Step, groups_of, likeliest, lines_of, open_step, places, same_problem
 from rlvr.report.rollouts_text import one_line, side_text, side_title
 
 MOST_READ = 12
@@ -60,14 +60,14 @@ class Sides(Page):
 
     def _has(self, place: Place) -> bool:
         try:
-            return same_problem(self.desk.open(*place), self.group) is not None
+            return same_problem(open_step(*place), self.group) is not None
         except RlvrError:
             return False
 
     def _show(self) -> None:
         run, number = self.places[self.at]
         try:
-            other = self.desk.open(run, number)
+            other = open_step(run, number)
         except RlvrError as error:
             self._say(str(error))
             return

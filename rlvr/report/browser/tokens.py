@@ -25,16 +25,15 @@ from rlvr.report.rollouts_text import one_line, verdict
 from rlvr.report.token_facts import facts
 from rlvr.report.tokens_text import (
     MOST_TOKENS,
-    QUANTITIES,
     Part,
     TokenView,
     height_of,
     laid_out,
     notes,
-    offered,
     painted,
     scale_of,
     token_view,
+    values_of,
 )
 from rlvr.runtime.progress import printable
 
@@ -185,7 +184,7 @@ class Tokens(Page):
 
     def _draw(self) -> None:
         attempt, name = self.attempts[self.at], self.desk.colour
-        record, have = attempt.record, offered(attempt)
+        record, have = attempt.record, list(values_of(attempt))
         missing = [] if name in have else [Text(f"{name} was not recorded of this rollout; {self._more(have)}")]
         scale = scale_of(name, self.attempts)
         view = token_view(attempt, name, scale)
@@ -214,7 +213,7 @@ class Tokens(Page):
     def action_colour(self) -> None:
         """Colour by the next quantity that was recorded."""
         if self.attempts:
-            names = [name for name in QUANTITIES if name in offered(self.attempts[self.at])] or [self.desk.colour]
+            names = list(values_of(self.attempts[self.at])) or [self.desk.colour]
             at = names.index(self.desk.colour) + 1 if self.desk.colour in names else 0
             self.desk.colour = names[at % len(names)]
             self._draw()
