@@ -155,16 +155,14 @@ def accuracy_metrics(task: str, sampled: Sequence[Group], greedy: Sequence[Group
 
 
 def so_far(sampled: Sequence[Group], greedy: Sequence[Group]) -> Row:
-    """``so_far/…``: what to follow while an evaluation runs. A mode's advantage is its mean reward minus that of all."""
+    """``so_far/…``: ``accuracy_metrics`` of what is done, to be followed while an evaluation runs, and each mode's advantage: its
+    mean reward minus that of all."""
+    measured = accuracy_metrics("", sampled, greedy)
+    row: Row = {f"so_far/{name.removeprefix('eval//')}": value for name, value in measured.items()}
     rollouts = [rollout for group in sampled for rollout in group]
-    mean = sum(rollout.reward for rollout in rollouts) / len(rollouts)
-    row: Row = {"so_far/reward_mean": mean, "so_far/length_mean": sum(r.length for r in rollouts) / len(rollouts)}
-    row |= _share("so_far/accuracy", [[rollout.correct for rollout in group] for group in sampled])
-    row |= _share("so_far/greedy_accuracy", [[rollout.correct for rollout in group] for group in greedy])
     for mode in {rollout.mode for rollout in rollouts}:
         own = [rollout.reward for rollout in rollouts if rollout.mode == mode]
-        row[f"so_far/mode/{mode}/advantage"] = sum(own) / len(own) - mean
-        row |= _share(f"so_far/mode/{mode}/probability", [[r.mode == mode for r in group] for group in sampled])
+        row[f"so_far/mode/{mode}/advantage"] = sum(own) / len(own) - measured["eval//reward_mean"]
     return row
 
 

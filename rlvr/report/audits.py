@@ -9,7 +9,7 @@ from rich.text import Text
 from rlvr.audit.probing import AuditResult, Family, Outcome
 from rlvr.audit.rates import Rate, shortened
 from rlvr.audit.rescoring import Changes, RescoreResult
-from rlvr.runtime.progress import printable
+from rlvr.runtime.literal import printable
 from rlvr.tasks.task import name_of
 
 EXAMPLE = 100

@@ -24,7 +24,7 @@ from rlvr.report.tokens_text import (
     token_view,
     values_of,
 )
-from rlvr.runtime.progress import printable
+from rlvr.runtime.literal import printable
 
 LONGEST = 2_000
 """Characters of one text where there is little room for it."""

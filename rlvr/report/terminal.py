@@ -10,9 +10,10 @@ from rich.text import Text
 from rlvr.report.beside import share_in
 from rlvr.report.runs import Run, training_seconds
 from rlvr.report.wording import shown
+from rlvr.runtime.literal import printable
 from rlvr.runtime.metrics import Row
 from rlvr.runtime.notes import read_explanations
-from rlvr.runtime.progress import printable, summary
+from rlvr.runtime.progress import summary
 
 WIDTH = 60
 HEIGHT = 8

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from rlvr.report.attempts import Attempt
 from rlvr.report.tokens_text import MOST_TOKENS, QUANTITIES, credit_points, shown, text_of, values_of
-from rlvr.runtime.progress import printable
+from rlvr.runtime.literal import printable
 from rlvr.runtime.written import NUMBER
 
 BAR = 12

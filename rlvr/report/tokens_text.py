@@ -17,7 +17,7 @@ from rlvr.errors import RlvrError
 from rlvr.report.attempts import Attempt, Pieces, attempts, measured
 from rlvr.report.choosing import Step
 from rlvr.report.sound import are_tokens
-from rlvr.runtime.progress import printable
+from rlvr.runtime.literal import printable
 from rlvr.runtime.sparkline import BLOCKS
 
 COLOURS = ("#2166ac", "#4393c3", "#92c5de", "#d1e5f0", "#f7f7f7", "#fddbc7", "#f4a582", "#d6604d", "#b2182b")

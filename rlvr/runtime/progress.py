@@ -11,7 +11,7 @@ from typing import Self
 
 from rich.console import Console
 
-from rlvr.runtime.literal import printable as printable
+from rlvr.runtime.literal import printable
 from rlvr.runtime.live import Fresh, View, pace
 from rlvr.runtime.metrics import Row
 from rlvr.runtime.screen import Screen, can_be_drawn_on

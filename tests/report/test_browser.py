@@ -16,7 +16,7 @@ from pages import HOSTILE, sections
 from rlvr.report.blocks import Block, Section
 from rlvr.report.page import render
 from rlvr.report.plots import Line, lines
-from rlvr.runtime.progress import printable
+from rlvr.runtime.literal import printable
 
 CHROMIUM = shutil.which("chromium")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium")

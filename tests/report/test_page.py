@@ -13,7 +13,7 @@ from pages import HOSTILE, attempt, sections, studied_attempt
 from rlvr.report.attempts import MOST_CHARACTERS, MOST_TOKENS, as_json
 from rlvr.report.blocks import Chart, Prose, Reader, Section, Table
 from rlvr.report.page import render
-from rlvr.runtime.progress import printable
+from rlvr.runtime.literal import printable
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from rlvr.report.choosing import Choice, Step, open_step
 from rlvr.report.rollouts_text import rollouts_view
 from rlvr.report.runs import Run
 from rlvr.report.terminal import HEIGHT, WIDTH, chart, comparison, growth
-from rlvr.runtime.progress import printable
+from rlvr.runtime.literal import printable
 
 
 def shown(view: RenderableType) -> str:

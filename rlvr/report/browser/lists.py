@@ -35,7 +35,8 @@ from rlvr.report.choosing import (
 from rlvr.report.rollouts_text import attempt_text, one_line, question_text, verdict_mark
 from rlvr.report.runs import Run
 from rlvr.report.terminal import run_views
-from rlvr.runtime.progress import printable, summary
+from rlvr.runtime.literal import printable
+from rlvr.runtime.progress import summary
 
 NONE = "this run has no rollouts to read: they are written by rlvr rl and rlvr eval"
 

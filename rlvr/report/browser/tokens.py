@@ -35,7 +35,7 @@ from rlvr.report.tokens_text import (
     token_view,
     values_of,
 )
-from rlvr.runtime.progress import printable
+from rlvr.runtime.literal import printable
 
 BAR = 2
 """Columns that are kept for the bar to scroll with."""
