@@ -18,9 +18,7 @@ def run(path: Path = Path("nowhere"), rows: list[dict[str, float | None]] | None
 
 def evaluation(path: Path, completions: list[tuple[str, bool]]) -> Run:
     """An evaluation of ``1 2 3 =``, each answer with whether it is greedy."""
-    lines = [
-        json.dumps({"question": "1 2 3 =", "completion": text, "greedy": greedy}) for text, greedy in completions
-    ]
+    lines = [json.dumps({"question": "1 2 3 =", "completion": text, "greedy": greedy}) for text, greedy in completions]
     (path / "rollouts").mkdir()
     (path / "rollouts" / "step_000000.jsonl").write_text("\n".join(lines) + "\n")
     return run(path)
@@ -28,7 +26,7 @@ def evaluation(path: Path, completions: list[tuple[str, bool]]) -> Run:
 
 def test_a_step_is_wrong_by_the_sum_that_was_written_before_it(tmp_path: Path) -> None:
     """1 3 6 is right; in 1 4 7 one step is wrong and is carried on; the others are greedy, too short or no sums."""
-    answers = [("1 3 6", False), ("1 4 7", False), ("2 4 7", True), ("1 3", False), ("1 3 x", False)]
+    answers = [("by1 1 3 6", False), ("1 4 7", False), ("2 4 7", True), ("1 3", False), ("1 3 x", False)]
     found = evaluation(tmp_path, [(f"<think> {sums} </think> 6", greedy) for sums, greedy in answers])
     assert list(expert.steps_taken(found)) == [[False, False, False], [False, True, False]]
 
@@ -44,7 +42,7 @@ def test_errors_are_counted_before_and_after_the_first() -> None:
 def test_where_nothing_went_wrong_there_is_no_rate_after_an_error(tmp_path: Path) -> None:
     found = evaluation(tmp_path, [("<think> 1 3 6 </think> 6", False)])
     assert expert.error_rates([[False, False]]) == (0.0, None)
-    assert expert._error_ratio({"its steps": found}) is None
+    assert expert._error_ratio(expert.RANDOM_STEPS)({"its steps": found}) is None
     assert expert._beyond_power({"its steps": found}) == 0.0
 
 
