@@ -2,6 +2,7 @@
 
 from rlvr.claims.claim import Claim
 from rlvr.claims.emergence import CLAIM as EMERGENCE
+from rlvr.claims.fast import CLAIM as FAST
 
-CLAIMS: tuple[Claim, ...] = (EMERGENCE,)
+CLAIMS: tuple[Claim, ...] = (EMERGENCE, FAST)
 """In the order of the tour."""

@@ -27,14 +27,18 @@ def table_of(result: Result, beside: Result | None) -> Table:
     return Table(columns=columns, rows=rows, caption=f"{caption}. Made from {result.made_from}.")
 
 
-def terminal_table(claim: Claim, result: Result) -> TerminalTable:
-    """The same for a terminal."""
-    made = table_of(result, _beside(result))
-    table = TerminalTable(title=f"{claim.id}: {claim.title}: {result.verdict}", title_justify="left", show_lines=False)
-    for name in made.columns:
+def terminal_table(result: Result) -> TerminalTable:
+    """The same for a terminal, each row's arm and quantity in one column."""
+    table = TerminalTable(title=f"{result.claim}: {result.verdict}", title_justify="left")
+    for name in ("measured over the seeds", "", "predicted", "verdict"):
         table.add_column(name)
-    for row in made.rows:
-        table.add_row(*(Text(str(cell)) for cell in row))
+    beside = _beside(result)
+    for row in result.rows:
+        arm, quantity, measured, seeds, predicted, verdict = _cells(row, result)
+        if beside is not None:
+            measured += f"\nshipped: {_other(row, beside)}"
+        said = f"{verdict}\n{seeds}" if seeds else verdict
+        table.add_row(*map(Text, (f"{arm}: {quantity}", measured, predicted, said)))
     return table
 
 

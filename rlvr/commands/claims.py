@@ -68,7 +68,7 @@ def run_claims(
     results = []
     for claim in claims:
         results.append(reproduce(claim, asked, _telling(claim)))
-        console().print(terminal_table(claim, results[-1]))
+        console().print(terminal_table(results[-1]))
     page = write_report(CLAIMS, asked.folder)
     say("; ".join(f"{result.claim}: {result.verdict}" for result in results))
     print(page)
