@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from random import Random
 from statistics import fmean
 from typing import Any
@@ -11,7 +12,7 @@ from rlvr.claims.claim import Arm, Claim, Criterion, Runs
 from rlvr.claims.reading import by_step, evaluated, first_step, mean_line
 from rlvr.config import ModsumConfig
 from rlvr.report.blocks import Chart
-from rlvr.report.plots import Bar, Line, bars, lines
+from rlvr.report.plots import Bar, bars, lines
 from rlvr.report.runs import Run
 from rlvr.statistics import t_interval
 from rlvr.tasks import make_task, thinking
@@ -54,11 +55,16 @@ def _arms(quick: bool) -> Sequence[Arm]:
 # ------------------------------------------------------------------------------------------------ measures
 
 
-def demonstrated(run: Run) -> float:
-    """Share of right answers among what a run imitates, on the problems of its evaluations, its sources by their weights."""
-    sources = run.setting("data", "sources") or [{"task": run.config["task"], **run.config["data"]}]
+def demonstrated(taught: Run, judged: Run) -> float | None:
+    """Share of right answers among what one run imitated, sources by their weights, on the problems of another's evaluations.
+
+    None if either of them did not begin.
+    """
+    if not (taught.config and judged.config):
+        return None
+    sources = taught.setting("data", "sources") or [{"task": taught.config["task"], **taught.config["data"]}]
     weights: list[float] = [source.get("weight", 1.0) for source in sources]
-    shares = [_right(source, run.config["seed"], run.setting("eval", "problems")) for source in sources]
+    shares = [_right(source, judged.config["seed"], judged.setting("eval", "problems")) for source in sources]
     return sum(weight * share for weight, share in zip(weights, shares, strict=True)) / sum(weights)
 
 
@@ -76,7 +82,7 @@ def _right(source: dict[str, Any], seed: int, problems: int) -> float:
 def steps_taken(run: Run) -> Iterator[list[bool]]:
     """Of each sampled chain with a sum for every digit: whether each sum is wrong, given the sum that was written before it."""
     modulus = run.setting("task", "modulus")
-    for rollout in run.rollouts(0):
+    for rollout in run.rollouts(0) if run.rollout_steps() else []:
         digits = rollout["question"].split()[:-1]
         written = (thinking.split(rollout["completion"])[0] or "").split()
         sums = [0, *(int(word) for word in written if word.isdecimal())]
@@ -118,10 +124,15 @@ def _of(arm: Arm, what: str) -> Callable[[Runs], float | None]:
     return lambda runs: evaluated(runs[arm.name], what)
 
 
+def _of_expert(arm: Arm) -> Callable[[Runs], float | None]:
+    """How often they are right whom an arm imitates."""
+    return lambda runs: demonstrated(runs[arm.name], runs[arm.name])
+
+
 def _beyond_expert(arm: Arm, what: str, taught: Arm) -> Callable[[Runs], float | None]:
     def measure(runs: Runs) -> float | None:
-        found = evaluated(runs[arm.name], what)
-        return None if found is None else found - demonstrated(runs[taught.name])
+        found, expert = evaluated(runs[arm.name], what), demonstrated(runs[taught.name], runs[arm.name])
+        return None if found is None or expert is None else found - expert
 
     return measure
 
@@ -164,7 +175,7 @@ def _path(quick: bool) -> list[Criterion]:
         Criterion(
             arm="the expert with steps of four digits",
             quantity=ACCURACY,
-            measure=lambda runs: demonstrated(runs[LEAP4.name]),
+            measure=_of_expert(LEAP4),
             at_least=1.0,
             predicted="1",
         ),
@@ -204,7 +215,7 @@ def _erring() -> list[Criterion]:
         Criterion(
             arm=f"the expert with {kind} errors",
             quantity=ACCURACY,
-            measure=lambda runs, arm=arm: demonstrated(runs[arm.name]),  # type: ignore[misc]
+            measure=_of_expert(arm),
         )
         for kind, arm in (("random", RANDOM), ("biased", BIASED))
     ]
@@ -257,36 +268,28 @@ def _carried_on(quick: bool) -> list[Criterion]:
 # ------------------------------------------------------------------------------------------------ charts
 
 
-def _bar(category: str, series: str, seeds: Sequence[Runs], measure: Callable[[Runs], float | None]) -> Bar:
-    found = t_interval([value for runs in seeds if (value := measure(runs)) is not None])
-    return Bar(category=category, series=series, value=found.mean, low=found.low, high=found.high)
-
-
 def _expert_bars(seeds: Sequence[Runs]) -> list[Bar]:
     kinds = (("random errors", RANDOM, RANDOM_RL), ("the same errors always", BIASED, BIASED_RL))
     drawn = []
-    for series, taught, trained in kinds:
-        measures: dict[str, Callable[[Runs], float | None]] = {
-            "the expert": lambda runs, arm=taught: demonstrated(runs[arm.name]),  # type: ignore[misc]
-            "imitation, sampled": _of(taught, ACCURACY),
-            "imitation, greedy": _of(taught, GREEDY),
-            "then RL, sampled": _of(trained, ACCURACY),
-        }
-        drawn += [_bar(category, series, seeds, measure) for category, measure in measures.items()]
-    return sorted(drawn, key=lambda bar: list(measures).index(bar.category))
+    for place, category in enumerate(("the expert", "imitation, sampled", "imitation, greedy", "then RL, sampled")):
+        for series, taught, trained in kinds:
+            of = (_of_expert(taught), _of(taught, ACCURACY), _of(taught, GREEDY), _of(trained, ACCURACY))[place]
+            values = [value for runs in seeds if (value := of(runs)) is not None]
+            if values:
+                found = t_interval(values)
+                drawn.append(Bar(category=category, series=series, value=found.mean, low=found.low, high=found.high))
+    return drawn
 
 
 def _unbroken_points(runs: Runs) -> dict[float, float]:
     chains = list(steps_taken(runs[RANDOM_STEPS.name]))
-    return {float(steps): _unbroken(chains, steps) for steps in range(1, len(chains[0]) + 1)}
+    return {float(steps): _unbroken(chains, steps) for steps in range(1, len(chains[0]) + 1)} if chains else {}
 
 
-def _power_line(seeds: Sequence[Runs]) -> Line:
-    """(1 - e)^t, with e as measured over all seeds."""
-    chains = [chain for runs in seeds for chain in steps_taken(runs[RANDOM_STEPS.name])]
-    error, _ = error_rates(chains)
-    steps = list(range(1, len(chains[0]) + 1))
-    return Line(name="(1 - e)^t", x=steps, values=[(1 - (error or 0.0)) ** step for step in steps], computed=True)
+def _power_points(runs: Runs) -> dict[float, float]:
+    """(1 - e)^t, with e as measured before a first error."""
+    error, _ = error_rates(list(steps_taken(runs[RANDOM_STEPS.name])))
+    return {} if error is None else {step: (1 - error) ** step for step in _unbroken_points(runs)}
 
 
 def _charts(seeds: Sequence[Runs]) -> list[Chart]:
@@ -315,7 +318,10 @@ def _charts(seeds: Sequence[Runs]) -> list[Chart]:
             "expert-steps",
             "One wrong step spoils all that follow",
             "The share of sampled chains that are still without an error after each step, beside what independent errors give.",
-            [mean_line("without an error so far", seeds, _unbroken_points), _power_line(seeds)],
+            [
+                mean_line("without an error so far", seeds, _unbroken_points),
+                replace(mean_line("(1 - e)^t", seeds, _power_points), low=None, high=None, computed=True),
+            ],
             x="step of the chain",
             y="share of the chains",
             share=True,

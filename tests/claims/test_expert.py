@@ -48,10 +48,12 @@ def test_where_nothing_went_wrong_there_is_no_rate_after_an_error(tmp_path: Path
 
 def test_an_expert_without_errors_is_always_right_and_one_with_them_is_not() -> None:
     data, measured = {"mixture": {"cot": 1.0}}, {"problems": 100}
-    assert expert.demonstrated(run(data=data, eval=measured)) == 1.0
+    right = run(data=data, eval=measured)
+    assert expert.demonstrated(right, right) == 1.0
     wrong = {**TASK, "error_rate": 0.1, "error_kind": "random"}
     # Each of 3 steps is right with 0.9; two errors seldom cancel. Four standard deviations of 400 draws are 0.09.
-    assert expert.demonstrated(run(task=wrong, data=data, eval=measured)) == pytest.approx(0.9**3, abs=0.09)
+    found = expert.demonstrated(run(task=wrong, data=data), right)
+    assert found == pytest.approx(0.9**3, abs=0.09)
 
 
 def test_sources_count_by_their_weights() -> None:
@@ -61,8 +63,15 @@ def test_sources_count_by_their_weights() -> None:
         {"task": never, "mixture": {"cot": 1.0}, "weight": 3.0},
         {"task": right, "mixture": {"cot": 1.0}, "weight": 1.0},
     ]
-    found = expert.demonstrated(run(task=right, data={"sources": sources}, eval={"problems": 50}))
+    found = expert.demonstrated(run(data={"sources": sources}), run(eval={"problems": 50}))
     assert found == pytest.approx(0.25, abs=0.05)  # two wrong steps of 97 seldom cancel
+
+
+def test_runs_that_did_not_begin_have_no_numbers_and_no_points() -> None:
+    empty = Run(path=Path("nowhere"), stage="", config={}, rows=[])
+    runs = {arm.name: empty for arm in expert.CLAIM.arms(False)}
+    assert {criterion.measure(runs) for criterion in expert.CLAIM.criteria(False)} == {None}
+    assert [chart.name for chart in expert.CLAIM.charts([runs])] == ["expert-path", "expert-errors", "expert-steps"]
 
 
 def test_the_best_way_is_the_one_that_the_base_could_do() -> None:
