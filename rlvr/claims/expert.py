@@ -85,8 +85,10 @@ def steps_taken(run: Run) -> Iterator[list[bool]]:
     for rollout in run.rollouts(0) if run.rollout_steps() else []:
         digits = rollout["question"].split()[:-1]
         written = (thinking.split(rollout["completion"])[0] or "").split()
-        sums = [0, *(int(word) for word in written if word.isdecimal())]
-        if not rollout["greedy"] and len(sums) == 1 + len(digits):
+        if written and not written[0].isdecimal():
+            written.pop(0)  # what announces the way
+        if not rollout["greedy"] and len(written) == len(digits) and all(map(str.isdecimal, written)):
+            sums = [0, *map(int, written)]
             yield [
                 (before + int(digit)) % modulus != after
                 for before, digit, after in zip(sums, digits, sums[1:], strict=False)

@@ -26,7 +26,7 @@ def evaluation(path: Path, completions: list[tuple[str, bool]]) -> Run:
 
 def test_a_step_is_wrong_by_the_sum_that_was_written_before_it(tmp_path: Path) -> None:
     """1 3 6 is right; in 1 4 7 one step is wrong and is carried on; the others are greedy, too short or no sums."""
-    answers = [("by1 1 3 6", False), ("1 4 7", False), ("2 4 7", True), ("1 3", False), ("1 3 x", False)]
+    answers = [("by1 1 3 6", False), ("1 4 7", False), ("2 4 7", True), ("1 3", False), ("1 x 3 6", False)]
     found = evaluation(tmp_path, [(f"<think> {sums} </think> 6", greedy) for sums, greedy in answers])
     assert list(expert.steps_taken(found)) == [[False, False, False], [False, True, False]]
 
