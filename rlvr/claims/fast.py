@@ -84,15 +84,21 @@ def _longer_chains(runs: Runs) -> float | None:
 
 
 def _tokens(runs: Runs) -> float | None:
-    """Tokens that RL sampled and trained until P(cot) was 0.9, as a share of those of the documents before."""
-    spent = 0.0
-    for p, sampled, trained in zip(
-        *(column(runs["RL"], name) for name in (P_COT, "tokens/rollout", "tokens/train")), strict=True
-    ):
-        spent += (sampled or 0.0) + (trained or 0.0)
+    """Tokens that RL read, sampled and trained until P(cot) was 0.9, as a share of those of the documents before."""
+    run, spent = runs["RL"], 0.0
+    rows = zip(*(column(run, name) for name in (P_COT, "tokens/rollout", "tokens/train")), strict=True)
+    for p, sampled, trained in rows:
+        spent += _questions(run) + (sampled or 0.0) + (trained or 0.0)
         if p is not None and p >= 0.9:
             return spent / sum(_documents(runs[arm]) for arm in ("pretraining", "calibration"))
     return None
+
+
+def _questions(run: Run) -> float:
+    """Tokens of a step's questions, each read once for its group to sample and once to train."""
+    length: int = run.setting("task", "length") + 1
+    problems: int = run.setting("rollout", "problems_per_step")
+    return 2.0 * length * problems
 
 
 def _documents(run: Run) -> float:
@@ -137,7 +143,7 @@ def _criteria(quick: bool) -> Sequence[Criterion]:
         ),
         Criterion(
             arm=rl,
-            quantity="tokens sampled and trained until P(cot) 0.9, over those of pretraining",
+            quantity="tokens read, sampled and trained until P(cot) 0.9, over those of pretraining",
             measure=_tokens,
             at_most=0.1,
         ),
@@ -205,8 +211,8 @@ the worked answers would show something else at work.
     charts=_charts,
     caveats=(
         "Pretraining here is two million tokens, a minute. How small a part of it RL is depends on that: a longer one makes RL's share "
-        "smaller, a larger group makes it larger. Tokens of the prompts are counted in the documents and in what is trained of them, "
-        "not in sampling.",
+        "smaller, more rollouts a step make it larger. A question is counted once for its group's sampling and once for its training, as it is "
+        "computed; counted for every rollout it would be more than a tenth.",
         "Real models also write longer chains, to check themselves or to try again, which this task has no use for.",
     ),
 )
