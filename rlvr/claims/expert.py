@@ -34,7 +34,10 @@ WORKED_STEPS = Arm(
     start=WORKED,
 )
 RANDOM_RL = Arm(
-    name="RL after random errors", config="expert/rl_errors.yaml", settings={"train.max_steps": 100}, start=RANDOM
+    name="RL after random errors",
+    config="expert/rl_errors.yaml",
+    settings={"train.max_steps": 100, "train.learning_rate": 5e-4},
+    start=RANDOM,
 )
 BIASED = Arm(name="imitation of biased errors", config="expert/biased.yaml")
 BIASED_RL = Arm(name="RL after biased errors", config="expert/rl_errors.yaml", start=BIASED)
@@ -377,7 +380,7 @@ road; drawn at temperature 2 so that it errs at all, it is told beside the other
         "The biased expert errs on a tenth of the pairs, as often as the random one, not on 8 of 100 as first proposed: they are to differ in "
         "kind alone.",
         "RL does not mend every pair: now and then it settles on one wrong sum before the right one, which is rare, has paid often enough. "
-        "Then nothing varies there and nothing is learnt.",
+        "Then nothing varies there and nothing is learnt. At a learning rate of 2.5e-4 that is rarer than at 5e-4.",
         "The biased expert is measured with the 2 % of right documents among its own, which makes it a little harder to beat.",
     ),
 )
