@@ -95,6 +95,9 @@ def test_what_is_never_reached_counts_as_all_the_steps_that_were_taken(rewards: 
 
 def test_quick_leaves_out_what_no_criterion_of_it_needs() -> None:
     for quick in (False, True):
-        names = {arm.name for arm in expert.CLAIM.arms(quick)}
-        assert {arm.start.name for arm in expert.CLAIM.arms(quick) if arm.start} <= names
+        arms = expert.CLAIM.arms(quick)
+        names, empty = {arm.name for arm in arms}, Run(path=Path("nowhere"), stage="", config={}, rows=[])
+        assert {criterion.measure(dict.fromkeys(names, empty)) for criterion in expert.CLAIM.criteria(quick)} == {None}
+        assert len(expert.CLAIM.charts([dict.fromkeys(names, empty)])) == 3
+        assert {arm.start.name for arm in arms if arm.start} <= names
         assert ("SFT on steps it can take" in names) is not quick
