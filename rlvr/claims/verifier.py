@@ -77,6 +77,16 @@ ERRING = Arm(
     start=BASE,
 )
 
+COMMON = Arm(
+    name="worked answers in 80 %",
+    config="emergence/sft.yaml",
+    settings={"data.mixture": {"direct": 0.2, "cot": 0.8}},
+    start=BASE,
+)
+
+CLIPPED = {"algo.updates_per_batch": 4, "algo.loss": "clipped", "algo.clip_high": 0.2}
+"""Each batch is used four times, and an answer that became likelier or less likely by a fifth no longer counts."""
+
 
 def _star(noise: Noise) -> str:
     return f"STaR, {noise.name}"
@@ -94,16 +104,25 @@ def _fooled(share: float) -> str:
     return f"guesses forgiven, fp {share:g}"
 
 
+def _random(start: Arm, clipped: bool) -> str:
+    return f"random verdicts, {'clipped' if clipped else 'used once'}, {start.name}"
+
+
 # ------------------------------------------------------------------------------------------------ measures
 
 
 def star_slope(run: Run) -> float:
     """By how much the log-odds of the worked mode grew each round, from the first round's answers to the last's."""
+    return _change(run) / (len(run.rows) - 1)
+
+
+def _change(run: Run) -> float:
+    """By how much they grew from the first row to the last."""
     series = series_of(run)
     ends = [
         _odds(share or 0.0, count or 1.0) for share, count in zip(series.column(P_COT), series.rollouts, strict=True)
     ]
-    return (ends[-1] - ends[0]) / (len(ends) - 1)
+    return ends[-1] - ends[0]
 
 
 def pace(run: Run) -> float | None:
@@ -131,6 +150,16 @@ def _share_of(arm: str, whole: str) -> Callable[[Runs], float | None]:
     def measure(runs: Runs) -> float | None:
         part, all_of_it = pace(runs[arm]), pace(runs[whole])
         return part / all_of_it if part is not None and all_of_it else None
+
+    return measure
+
+
+def _to_majority(clipped: bool) -> Callable[[Runs], float | None]:
+    """How far the log-odds moved towards what was likelier at the start, the mean of both starts."""
+
+    def measure(runs: Runs) -> float | None:
+        up, down = (_change(runs[_random(start, clipped)]) for start in (COMMON, START))
+        return (up - down) / 2
 
     return measure
 
@@ -168,7 +197,17 @@ def _arms(quick: bool) -> Sequence[Arm]:
         )
         for share in FOOLED
     ]
-    return [BASE, START, *star, *gradient, *([] if quick else adam), ERRING, *fooled]
+    drifting = [
+        Arm(
+            name=_random(start, clipped),
+            config="verifier/random.yaml",
+            settings=CLIPPED if clipped else {},
+            start=start,
+        )
+        for start in (START, COMMON)
+        for clipped in (True, False)
+    ]
+    return [BASE, START, *star, *gradient, ERRING, *fooled, *([] if quick else [*adam, COMMON, *drifting])]
 
 
 def _star_criterion(noise: Noise) -> Criterion:
@@ -185,7 +224,7 @@ def _star_criterion(noise: Noise) -> Criterion:
 
 
 def _gradient_criterion(noise: Noise) -> Criterion:
-    margin = NO_DRIFT if noise.youden == 0 else 0.25
+    margin = NO_DRIFT if noise.youden == 0 else 0.2
     return Criterion(
         arm=_gradient(noise),
         quantity="growth of the log-odds of P(cot) a step, relative to an exact verifier",
@@ -208,8 +247,8 @@ def _criteria(quick: bool) -> Sequence[Criterion]:
             at_least=0.8,
             predicted="1",
         ),
-        *([] if quick else [_adam_criterion()]),
         *_fooled_criteria(),
+        *([] if quick else [_adam_criterion(), *map(_random_criterion, (True, False))]),
     ]
 
 
@@ -219,6 +258,15 @@ def _adam_criterion() -> Criterion:
         quantity="growth of the log-odds of P(cot) a step, relative to an exact verifier",
         measure=_share_of(_adam(LENIENT), _adam(EXACT)),
         predicted="between J = 0.5 and 1: Adam divides by the gradient's own size",
+    )
+
+
+def _random_criterion(clipped: bool) -> Criterion:
+    return Criterion(
+        arm=f"random verdicts, {'clipped' if clipped else 'used once'}",
+        quantity="change of the log-odds towards what was likelier at the start",
+        measure=_to_majority(clipped),
+        predicted="0.5, and chance adds about 1" if clipped else "0, and chance adds about 1",
     )
 
 
@@ -299,7 +347,28 @@ def _charts(seeds: Sequence[Runs]) -> list[Chart]:
             y="P(cot)",
             share=True,
         ),
+        *([] if quick else [_random_chart(seeds)]),
     ]
+
+
+def _random_chart(seeds: Sequence[Runs]) -> Chart:
+    arms = [(start, clipped) for start in (START, COMMON) for clipped in (True, False)]
+    return lines(
+        "verifier-random",
+        "Verdicts by the toss of a coin",
+        "How likely the model is to work the answer out where verdicts have nothing to do with the answers, from a start where that is rare "
+        "and from one where it is common; with four clipped updates on each batch, and with a single one.",
+        [
+            mean_line(
+                f"{'clipped' if clipped else 'used once'}, from {'0.2' if start is START else '0.8'}",
+                seeds,
+                by_step(_random(start, clipped), P_COT),
+            )
+            for start, clipped in arms
+        ],
+        y="P(cot)",
+        share=True,
+    )
 
 
 def _known(seeds: Sequence[Runs], measure: Callable[[Runs], float | None]) -> list[float]:
@@ -317,7 +386,7 @@ CLAIM = Claim(
     said="A reward must not say that wrong answers are right; one that is too strict does less harm.",
     by="The talk on the conditions for RL to work; Rate or Fate (RLVeR), arXiv:2601.04411",
     numbers=(42,),
-    minutes=8.0,
+    minutes=7.0,
     theory="""
 A worked answer to the parity of sixteen bits is right with chance a_c, near 1, and a guess with chance a_s = 1/2. A verifier passes wrong
 answers with chance fp and fails right ones with chance fn, so that an answer that is right with chance a passes with chance
@@ -332,6 +401,12 @@ Adam divides them by their own size, which hides much of it.
 Uniform errors only change the pace as long as J is above 0. A verifier that forgives guesses alone changes the direction: they pass with chance
 a_s + (1 − a_s) fp, and the worked way shrinks once that is more than a_c. With slips in the worked answers (one step of 80 goes wrong and is
 carried on, so that 0.83 of them end right) this happens above fp = 0.66.
+
+Verdicts by the toss of a coin have J = 0: in a single update on each batch there is no direction, only wandering. With several updates
+on a batch, clipping takes out of the gradient what has moved by a fifth, and a rare way of answering gets there sooner than a common one. That should
+favour what is likely already (Spurious Rewards, arXiv:2506.10947). Three logits with the same algorithm, which take a second to simulate, say how
+strongly: over 40 batches of 64 answers log-odds move by about 0.5 to the likelier side, while chance moves them by more than 1. Three seeds
+cannot tell the one from the other, so these numbers are shown without a verdict.
 """,
     arms=_arms,
     criteria=_criteria,
@@ -341,6 +416,8 @@ carried on, so that 0.83 of them end right) this happens above fp = 0.66.
         "part, the direction, that matters.",
         "The policy gradient is plain gradient descent, not the Adam first proposed: in pilots Adam went nearly as fast with J = 0.5 as with "
         "J = 1, since its steps do not scale with the gradient. It is shown beside it, without a verdict.",
+        "Whether clipped updates on random verdicts drift to the majority was first to be judged here. The simulation came before the runs and says "
+        "that it takes more than twenty seeds; a criterion that three could pass would be passed by chance.",
         "Growth relative to an exact verifier instead of steps until P(cot) is 0.5: half the pace may take it there after the last step, and "
         "verifiers with J of 0 or below never do.",
     ),

@@ -35,6 +35,8 @@ def as_predicted(arm: Arm) -> Run:
         return grown(Noise(**noise).star_slope, 3)
     if arm.name.startswith("guesses"):
         return grown(0.1 * (0.33 - 0.5 * float(arm.settings.get("reward.noise.modes.direct.fp", 0.0))), 20)
+    if arm.config == "verifier/random.yaml":
+        return grown(0.0, 40)
     return grown(0.1 * Noise(**noise).youden, 20)
 
 
@@ -75,6 +77,16 @@ def test_a_mode_that_is_never_seen_has_finite_odds() -> None:
 def test_paces_that_ignore_the_noise_are_no_line_over_it() -> None:
     assert linearity([(1.0, 0.12), (0.8, 0.10), (0.5, 0.06), (0.0, 0.0)]) == pytest.approx(1.0, abs=0.02)
     assert (linearity([(1.0, 0.1), (0.8, 0.02), (0.5, 0.12), (0.0, 0.05)]) or 0.0) < 0.5
+
+
+def test_drift_to_the_majority_is_up_from_a_common_way_and_down_from_a_rare_one() -> None:
+    drift = next(each for each in CLAIM.criteria(False) if each.arm == "random verdicts, clipped")
+    runs = {arm.name: as_predicted(arm) for arm in CLAIM.arms(False)}
+    assert not drift.judged
+    assert drift.measure(runs) == pytest.approx(0.0, abs=1e-9)
+    runs["random verdicts, clipped, worked answers in 80 %"] = grown(0.02, 40)
+    runs["random verdicts, clipped, worked answers in 20 %"] = grown(-0.02, 40)
+    assert drift.measure(runs) == pytest.approx(0.02 * 39, rel=0.02)
 
 
 def test_its_pictures_are_named_after_it_and_hold_each_verifier() -> None:
