@@ -85,7 +85,7 @@ COMMON = Arm(
 )
 
 CLIPPED = {"algo.updates_per_batch": 4, "algo.loss": "clipped", "algo.clip_high": 0.2}
-"""Each batch is used four times, and an answer that became likelier or less likely by a fifth no longer counts."""
+"""Each batch is used four times, and an answer that moved by a fifth is pushed no further."""
 
 
 def _star(noise: Noise) -> str:
