@@ -3,6 +3,7 @@
 from rlvr.claims.claim import Claim
 from rlvr.claims.emergence import CLAIM as EMERGENCE
 from rlvr.claims.fast import CLAIM as FAST
+from rlvr.claims.verifier import CLAIM as VERIFIER
 
-CLAIMS: tuple[Claim, ...] = (EMERGENCE, FAST)
+CLAIMS: tuple[Claim, ...] = (EMERGENCE, FAST, VERIFIER)
 """In the order of the tour."""
