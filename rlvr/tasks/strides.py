@@ -4,7 +4,7 @@ Short strides can be learned, long ones are the parity of many digits at once, w
 an answer is right is so decided by few tokens, the forks, as is said of large models (Wang et al., arXiv:2506.01939).
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from random import Random
 
 from rlvr.config import StridesConfig
@@ -98,7 +98,7 @@ class Strides:
         return " ".join(words)
 
 
-def choices_left(words: list[str], length: int, strides: list[int]) -> list[int | None]:
+def choices_left(words: Sequence[str], length: int, strides: Sequence[int]) -> list[int | None]:
     """How many strides could have been chosen at each word of a response to ``length`` digits; None for words that choose none.
 
     A fork is where there are two or more.
