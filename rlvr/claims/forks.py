@@ -1,4 +1,6 @@
-"""Forking tokens: uncertainty sits where a choice is made, and RL needs only those tokens."""
+"""Forking tokens: uncertainty sits where a choice is made, and RL needs only those tokens. No torch."""
+
+from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,10 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from rlvr.claims.claim import Arm, Claim, Criterion, Runs
-from rlvr.claims.reading import evaluated
+from rlvr.claims.reading import by_step, evaluated, mean_line
 from rlvr.report.blocks import Chart
-from rlvr.report.plots import Bar, Line, bars, lines
+from rlvr.report.plots import Bar, bars, lines
 from rlvr.report.runs import Run
+from rlvr.statistics import t_interval
 from rlvr.tasks.strides import BLANK, TAKE, choices_left
 
 TOP = 0.2
@@ -22,6 +25,7 @@ UPPER = Arm(name="top 20 %", config="forks/rl.yaml", settings={"algo.entropy_mas
 LOWER = Arm(name="bottom 80 %", config="forks/rl.yaml", settings={"algo.entropy_mask": {"bottom": 0.8}}, start=BASE)
 ANY = Arm(name="random 20 %", config="forks/rl.yaml", settings={"algo.entropy_mask": {"random": 0.2}}, start=BASE)
 TRAINED = (ALL, UPPER, ANY, LOWER)
+KINDS = ("fork of 3", "fork of 2", "forced", "blank", "sum of 1", "sum of 2", "sum of 6", "end")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,7 +112,7 @@ def told_apart(runs: Runs) -> float | None:
 
 
 def moves_with(runs: Runs) -> float | None:
-    """Spearman's correlation of a token's entropy under the base and how far RL on all tokens moved it, on the same rollouts of the base."""
+    """Spearman's correlation of a token's entropy under the base with how far RL on all tokens moved it, on the base's rollouts."""
     studied = runs[ALL.name].lines("study/step_000001.jsonl", {}).values()
     if not studied:
         return None
@@ -150,10 +154,6 @@ def chosen(run: Run, step: int) -> dict[int, float]:
 
 def _course(run: Run) -> list[float]:
     return [row["reward/mean"] or 0.0 for row in run.rows]
-
-
-def _last(run: Run) -> int:
-    return run.rollout_steps()[-1]
 
 
 # ------------------------------------------------------------------------------------------------ the claim
@@ -215,86 +215,102 @@ def charts(seeds: Sequence[Runs]) -> list[Chart]:
 
 def _entropies(seeds: Sequence[Runs]) -> Chart:
     drawn = []
-    for series, end in (("base", False), ("after RL on all tokens", True)):
-        means: dict[str, list[float]] = {}
-        for runs in seeds:
-            run = runs[ALL.name]
-            by_kind: dict[str, list[float]] = {}
-            for rollout in tokens(run, _last(run) if end else 1):
-                for token in rollout:
-                    by_kind.setdefault(token.kind, []).append(token.entropy)
-            for kind, found in by_kind.items():
-                means.setdefault(kind, []).append(float(np.mean(found)))
-        drawn += [_bar(kind, series, means[kind]) for kind in _ORDER if kind in means]
-    top = max(drawn, key=lambda bar: bar.value)
-    summary = f"Means, from the lowest seed to the highest. The most uncertain kind of token is {top.category}: {top.value:.2f} nats."
-    return bars("forks-entropy", "Where the uncertainty sits", summary, drawn, x="kind of token", y="entropy (nats)")
+    for series, last in (("base", False), ("after RL on all tokens", True)):
+        found = [_mean_entropies(runs[ALL.name], last) for runs in seeds]
+        drawn += [
+            _bar(kind, series, [means[kind] for means in found if kind in means])
+            for kind in KINDS
+            if any(kind in means for means in found)
+        ]
+    return bars(
+        "forks-entropy",
+        "Where the uncertainty sits",
+        "Mean entropy by what a token is: choices of a stride, blanks, running sums by their stride, the end.",
+        drawn,
+        x="kind of token",
+        y="entropy (nats)",
+    )
 
 
-_ORDER = ("fork of 3", "fork of 2", "forced", "blank", "sum of 1", "sum of 2", "sum of 6", "end")
+def _mean_entropies(run: Run, last: bool) -> dict[str, float]:
+    """By kind of token, in the rollouts of the first step or the last."""
+    found: dict[str, list[float]] = {}
+    for rollout in tokens(run, run.rollout_steps()[-1 if last else 0]):
+        for token in rollout:
+            found.setdefault(token.kind, []).append(token.entropy)
+    return {kind: float(np.mean(values)) for kind, values in found.items()}
 
 
 def _rewards(seeds: Sequence[Runs]) -> Chart:
-    drawn = []
-    for arm in TRAINED:
-        courses = list(zip(*(_course(runs[arm.name]) for runs in seeds), strict=False))
-        low, high = [min(values) for values in courses], [max(values) for values in courses]
-        steps = list(range(1, len(courses) + 1))
-        drawn.append(Line(name=arm.name, x=steps, values=[float(np.mean(v)) for v in courses], low=low, high=high))
-    ends = ", ".join(f"{line.name} {line.values[-1]:.2f}" for line in drawn)
-    summary = f"Means, from the lowest seed to the highest. In the last step: {ends}."
-    return lines("forks-reward", "Which tokens must be trained", summary, drawn, y="right answers", share=True)
+    return lines(
+        "forks-reward",
+        "Which tokens must be trained",
+        "The share of right answers during RL on all tokens, on the most uncertain fifth, on any fifth, on the most certain rest.",
+        [mean_line(arm.name, seeds, by_step(arm.name, "reward/mean")) for arm in TRAINED],
+        y="right answers",
+        share=True,
+    )
 
 
 def _choices(seeds: Sequence[Runs]) -> Chart:
     drawn = []
-    for series, arm, first in (("base", ALL, True), *((arm.name, arm, False) for arm in TRAINED)):
-        found = [chosen(run, 1 if first else _last(run)) for run in (runs[arm.name] for runs in seeds)]
+    for series, arm, place in (("base", ALL, 0), *((arm.name, arm, -1) for arm in TRAINED)):
+        found = [chosen(run, run.rollout_steps()[place]) for run in (runs[arm.name] for runs in seeds)]
         for stride in sorted({each for shares in found for each in shares}):
             drawn.append(_bar(str(stride), series, [shares[stride] for shares in found if shares]))
-    summary = "How often each stride was chosen where all fitted; means, from the lowest seed to the highest."
-    return bars("forks-choices", "What was chosen", summary, drawn, x="bits taken at once", y="share", share=True)
+    return bars(
+        "forks-choices",
+        "What was chosen",
+        "How often each stride was chosen where all of them fitted: by the base, and at the end of RL on some of the tokens.",
+        drawn,
+        x="bits taken at once",
+        y="share of the choices",
+        share=True,
+    )
 
 
 def _bar(category: str, series: str, values: Sequence[float]) -> Bar:
-    return Bar(category=category, series=series, value=float(np.mean(values)), low=min(values), high=max(values))
+    mean = t_interval(values)
+    return Bar(category=category, series=series, value=mean.mean, low=mean.low, high=mean.high)
 
 
 CLAIM = Claim(
     id="forks",
     title="Forking tokens",
-    said=(
-        "Most tokens of a chain of reasoning follow from those before; what RL must search are the few at which the chain forks, "
-        "and they are the tokens where the model is most uncertain."
-    ),
-    by=(
-        "Wang et al., Beyond the 80/20 Rule (arXiv:2506.01939): RL on the most uncertain 20 % of tokens is as good as on all, on the other "
-        "80 % it is much worse; the talk, on high-entropy tokens"
-    ),
+    said="Most tokens of a chain of reasoning follow from those before; what RL has to search are the few where it forks, and those are "
+    "where the model is most uncertain.",
+    by="Wang et al., Beyond the 80/20 Rule (arXiv:2506.01939): RL on the most uncertain 20 % of the tokens is as good as on all, on the "
+    "other 80 % much worse; the talk on branching points and high-entropy tokens",
     numbers=(29,),
-    minutes=5,
-    theory="""\
-A response adds up 12 bits in strides. Before each stride one token says how many bits it takes, 1, 2 or 6, and the documents draw it at
-random: a fork. What follows is fixed, blanks and the running sum. Sums of one and two bits can be learned; the parity of six more bits at once is a
-coin toss to a small model that has seen so few. So a perfect imitator has ln 3 or ln 2 nats at forks, ln 2 at the sums of six, and
-none elsewhere. That alone gives: forks are 19 % of the tokens, 28.5 times as uncertain as the rest; the most uncertain 20 % of tokens carry 91 % of the entropy;
-57 % of the answers are right.
+    minutes=5.0,
+    theory="""
+A response adds up 12 bits in strides. Before each stride a token says how many bits it takes, 1, 2 or 6, and the documents draw it at
+random: a fork. What follows is fixed, blanks and the running sum. Sums of one and two bits can be learnt; the parity of six more bits at
+once is a coin toss to a small model that has seen so few. So a perfect imitator has ln 3 or ln 2 nats at forks, ln 2 at sums of six,
+and none elsewhere. That alone makes forks 19 % of the tokens and 28.5 times as uncertain as the rest, gives the most uncertain 20 % of
+the tokens 91 % of the entropy, and makes 57 % of the answers right.
 
-A policy gradient moves the probability p of a token in proportion to p(1 - p). Where the model is certain there is no gradient, so leaving those tokens out should change
-nothing, and training them alone should teach nothing. The random fifth has the same gradient in expectation, of a fifth of the forks: it should arrive
-too, only later. Entropy should change most where it was.
+A policy gradient moves the probability p of a token in proportion to p(1 - p). Where the model is certain there is no gradient: leaving
+those tokens out should change nothing, training them alone should teach nothing. A random fifth has the same gradient in expectation
+from a fifth of the forks: it should arrive too, but later. Entropy should change most where it was.
 
-It would be wrong if the top fifth fell behind, if the bottom learned to avoid strides of six, or if uncertain tokens were not the forks.""",
+It would be wrong if the uncertain fifth fell behind all tokens, if the certain rest learnt to avoid strides of six, or if uncertain
+tokens were not the forks.
+""",
     arms=lambda _: [START, BASE, *TRAINED],
     criteria=lambda _: CRITERIA,
     charts=charts,
     caveats=(
-        "What is a fork holds by construction here, so that can be checked that entropy finds it. In a language model nobody knows.",
-        "Forks must be fewer than 20 % of the tokens, or the bottom 80 % would hold some: that is why a stride is written with blanks.",
-        "Tokens at which the model guesses are uncertain too, though they are no forks. Their ln 2 is less than the ln 3 of a fork because the numbers are bits; "
-        "modulo 10 guesses would be the most uncertain tokens, and entropy would find those first. Entropy tells what is undecided, not what decides.",
-        "The factor of 10 is of all tokens that are no forks. Of the running sums alone it cannot be reached while 18 % of them are guesses, so that is told without a verdict.",
-        "Two classes of tokens of which one changes and one does not have a rank correlation of 3f(1 - f) = 0.46 at a share f = 0.19, whatever happens within them; only what is above 0.5 says more.",
-        "That the top fifth is better than all tokens, as the paper finds for its larger models, is not tested.",
+        "What is a fork is known by construction, so that it can be checked whether entropy finds it. In a language model nobody knows.",
+        "Forks must be fewer than 20 % of the tokens, or the bottom 80 % would hold some: this is what the blanks are for.",
+        "Guesses are uncertain too, though no forks. Their ln 2 is less than the ln 3 of a fork because the digits are bits; modulo 10 they "
+        "would be the most uncertain tokens, and entropy would find them first. Entropy tells what is undecided, not what decides.",
+        "The bound of 10 is for all tokens that are no forks. Of running sums alone it cannot be reached while 18 % of them are guesses, "
+        "so that is told without a verdict.",
+        "Forks that change beside tokens that do not give a rank correlation of 3f(1 - f) = 0.46 at a share f = 0.19, whatever happens "
+        "within the two classes; only what is above that says more.",
+        "That the random 20 % lies between the other two holds on the way, not in the end: its gradient is the same in expectation. So it "
+        "is held to a slower course, and at the end to more than the bottom 80 % may have.",
+        "That the uncertain fifth is better than all tokens, as the paper finds for its larger models, is not tested.",
     ),
 )
