@@ -311,6 +311,8 @@ tokens were not the forks.
         "within the two classes; only what is above that says more.",
         "That the random 20 % lies between the other two holds on the way, not in the end: its gradient is the same in expectation. So it "
         "is held to a slower course, and at the end to more than the bottom 80 % may have.",
+        "What is not trained is not held either: the optimizer moves weights that all tokens share, so that under the mask ends and sums may "
+        "become less certain. Where arithmetic is not quite learnt before RL, all tokens can repair it and the masked ones less well.",
         "That the uncertain fifth is better than all tokens, as the paper finds for its larger models, is not tested.",
     ),
 )
