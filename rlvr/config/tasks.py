@@ -67,6 +67,24 @@ class WordsConfig(Strict):
     length: Annotated[int, Field(ge=2, le=256)] = 8
 
 
+class StridesConfig(Strict):
+    """x1…xd in Z_M are added in strides; how many digits the next one takes is free. The answer is their sum mod M."""
+
+    name: Literal["strides"]
+    modulus: Annotated[int, Field(ge=2, le=1000)] = 2
+    length: Annotated[int, Field(ge=2, le=512)] = 16
+    strides: Annotated[list[PositiveInt], Field(min_length=2)] = [1, 2, 8]
+    """How many digits can be added at once; a demonstrator draws, each time, among those that are left to take."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if len(set(self.strides)) != len(self.strides) or 1 not in self.strides or max(self.strides) > self.length:
+            raise ValueError(
+                f"strides {self.strides} must be different numbers up to length {self.length}, 1 among them"
+            )
+        return self
+
+
 class ProblemsConfig(Strict):
     """Questions and answers from a JSONL file."""
 
@@ -78,10 +96,15 @@ class ProblemsConfig(Strict):
 
 
 SingleTaskConfig = Annotated[
-    ModsumConfig | ArithmeticConfig | WordsConfig | ProblemsConfig, Field(discriminator="name")
+    ModsumConfig | ArithmeticConfig | WordsConfig | StridesConfig | ProblemsConfig, Field(discriminator="name")
 ]
 
-DIALS: dict[str, tuple[str, ...]] = {"modsum": ("length", "modulus"), "arithmetic": ("digits",), "words": ("length",)}
+DIALS: dict[str, tuple[str, ...]] = {
+    "modsum": ("length", "modulus"),
+    "arithmetic": ("digits",),
+    "words": ("length",),
+    "strides": ("length", "modulus"),
+}
 """What a curriculum can move, by task."""
 
 
@@ -151,5 +174,6 @@ class MixtureConfig(Strict):
 
 
 TaskConfig = Annotated[
-    ModsumConfig | ArithmeticConfig | WordsConfig | ProblemsConfig | MixtureConfig, Field(discriminator="name")
+    ModsumConfig | ArithmeticConfig | WordsConfig | StridesConfig | ProblemsConfig | MixtureConfig,
+    Field(discriminator="name"),
 ]
