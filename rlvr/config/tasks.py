@@ -21,6 +21,8 @@ class ModsumConfig(Strict):
     """A chain is written between <think> and </think>; untagged, it is the chain alone, whose last word answers."""
     leaps: list[PositiveInt] = [1]
     """Chains that exist beside ``direct``: leap 1 (mode cot) writes every running sum, leap k (mode leapk) every k-th."""
+    announced: bool = False
+    """A tagged chain begins with the word of its leap: by1, by2, …"""
     distractors: Annotated[int, Field(ge=0, le=256)] = 0
     """Free tokens, drawn from 16, that a demonstrator writes before the response."""
     error_rate: Fraction = 0.0
@@ -37,6 +39,8 @@ class ModsumConfig(Strict):
             raise ValueError(
                 f"leaps {self.leaps} must be below length {self.length} and give chains of different length"
             )
+        if self.announced and not self.tagged:
+            raise ValueError("announced is for tagged chains; an untagged one has nothing but sums")
         if self.error_kind == "biased" and not self.wrong_pairs:
             raise ValueError(
                 f"error_rate {self.error_rate} makes none of {self.modulus**2} (sum, digit) pairs wrong; raise it"

@@ -20,8 +20,8 @@ DISTRACTORS = tuple(f"~{i}" for i in range(16))
 class Modsum:
     """``1 0 1 =`` is answered ``0`` (direct) or ``<think> 1 1 0 </think> 0`` (cot; every k-th sum: leapk).
 
-    Untagged, the chain stands alone and its last word answers: ``1 1 0``. A chain of any length is taken for the mode
-    whose own length is nearest.
+    Announced, a chain says first how it goes: ``<think> by1 1 1 0 </think> 0``. Untagged, it stands alone and its last word
+    answers: ``1 1 0``. A chain of any length is taken for the mode whose own length is nearest.
     """
 
     name = "modsum"
@@ -31,6 +31,7 @@ class Modsum:
         self._config, self._seed = config, seed
         self._leaps = {("cot" if leap == 1 else f"leap{leap}"): leap for leap in config.leaps}
         self.modes: tuple[str, ...] = ("direct", *self._leaps)
+        self._words = {mode: f"by{leap}" for mode, leap in self._leaps.items()} if config.announced else {}
         pairs = [(total, digit) for total in range(config.modulus) for digit in range(config.modulus)]
         # Which pairs a biased demonstrator gets wrong is the same for every seed, so that stages agree.
         self._wrong_pairs = set(generator(0, "biased", config.modulus).sample(pairs, config.wrong_pairs))
@@ -71,11 +72,14 @@ class Modsum:
         thoughts = thinking.split(text)[0] if self._config.tagged else text
         if thoughts is None:
             return "direct"
+        written = thoughts.split()
+        if written and written[0] in self._words.values():
+            written.pop(0)  # what counts is what it does
         length = len(problem.question.split()) - 1
         lengths = {mode: -(-length // leap) for mode, leap in self._leaps.items()}
         if not self._config.tagged:
             lengths["direct"] = 1
-        return min(lengths, key=lambda mode: abs(lengths[mode] - len(thoughts.split())))
+        return min(lengths, key=lambda mode: abs(lengths[mode] - len(written)))
 
     def final_answer(self, problem: Problem, response: str) -> str | None:
         text = self._without_distractors(response)
@@ -85,6 +89,8 @@ class Modsum:
 
     def alphabet(self) -> Iterable[str]:
         yield " ".join(str(digit) for digit in range(self._config.modulus)) + " ="
+        if self._words:
+            yield " ".join(self._words.values())
         if self._config.distractors:
             yield " ".join(DISTRACTORS)
 
@@ -106,7 +112,7 @@ class Modsum:
         chain = sums[leap - 1 :: leap]
         if len(sums) % leap:
             chain.append(sums[-1])
-        thoughts = " ".join(str(value) for value in chain)
+        thoughts = " ".join([*([self._words[mode]] if self._words else []), *map(str, chain)])
         return thinking.wrap(thoughts, str(sums[-1])) if self._config.tagged else thoughts
 
     def _sums(self, problem: Problem, rng: Random | None) -> list[int]:

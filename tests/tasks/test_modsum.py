@@ -46,6 +46,35 @@ def test_a_tagged_response(mode: str, response: str) -> None:
     assert task(modulus=5, length=5, leaps=[1, 2, 4]).respond(ask("4 3 2 4 2 ="), mode, Random(0)) == response
 
 
+@pytest.mark.parametrize(("mode", "response"), [("cot", "<think> by1 4 2 4 </think> 4"), ("direct", "4")])
+def test_an_announced_chain_says_first_how_it_goes(mode: str, response: str) -> None:
+    made = task(modulus=5, length=3, leaps=[1, 2], announced=True)
+    assert made.respond(ask("4 3 2 ="), mode, Random(0)) == response
+    assert made.final_answer(ask("4 3 2 ="), response) == "4"
+    assert "by1 by2" in list(made.alphabet())
+
+
+@pytest.mark.parametrize(
+    ("response", "mode"),
+    [
+        ("<think> by4 3 0 </think> 0", "leap4"),
+        ("<think> by1 3 0 </think> 0", "leap4"),  # it goes otherwise than it says
+        ("<think> by4 1 0 1 1 0 1 1 0 </think> 0", "cot"),
+        ("<think> 3 by1 0 0 0 </think> 0", "leap2"),  # five words, none of them where an announcement stands
+        ("<think> by1", "leap4"),
+        ("by1 0", "direct"),
+    ],
+)
+def test_a_mode_is_what_a_chain_does_not_what_it_announces(response: str, mode: str) -> None:
+    made = task(modulus=5, length=8, leaps=[1, 2, 4], announced=True)
+    assert made.mode_of(ask("0 0 0 0 0 0 0 0 ="), response) == mode
+
+
+def test_an_untagged_chain_cannot_be_announced() -> None:
+    with pytest.raises(ValueError, match="announced is for tagged chains"):
+        task(tagged=False, announced=True)
+
+
 def test_a_leap_that_divides_the_length_does_not_write_the_last_sum_twice() -> None:
     response = task(modulus=10, length=4, leaps=[2]).respond(ask("1 2 3 5 ="), "leap2", Random(0))
     assert response == "<think> 3 1 </think> 1"
