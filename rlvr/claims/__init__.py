@@ -3,6 +3,8 @@
 from rlvr.claims.claim import Claim
 from rlvr.claims.emergence import CLAIM as EMERGENCE
 from rlvr.claims.fast import CLAIM as FAST
+from rlvr.claims.growth import CLAIM as GROWTH
+from rlvr.claims.threshold import CLAIM as THRESHOLD
 
-CLAIMS: tuple[Claim, ...] = (EMERGENCE, FAST)
+CLAIMS: tuple[Claim, ...] = (THRESHOLD, EMERGENCE, GROWTH, FAST)
 """In the order of the tour."""

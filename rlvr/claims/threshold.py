@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from statistics import fmean
 from typing import Any
 
@@ -118,7 +119,7 @@ def flip(points: Sequence[tuple[float, float]]) -> float | None:
     ordered = sorted(points)
     if len(ordered) < 2 or ordered[0][1] > 1 - REACHED or ordered[-1][1] < REACHED:
         return None
-    rises = [(after[1] - before[1], (after[0] + before[0]) / 2) for before, after in zip(ordered, ordered[1:], strict=False)]
+    rises = [(after[1] - before[1], (after[0] + before[0]) / 2) for before, after in pairwise(ordered)]
     return sum(rise * at for rise, at in rises) / sum(rise for rise, _ in rises)
 
 
