@@ -128,9 +128,11 @@ def _points(runs: Runs, each: Format) -> list[tuple[float, float]]:
     found = []
     for share in sorted({*each.shares, *each.quick}):
         run = runs.get(_name(each, share))
-        pair = (None, None) if run is None else (evaluated(run, P_COT), evaluated(run, GREEDY))
-        if pair[0] is not None and pair[1] is not None:
-            found.append((pair[0], pair[1]))
+        if run is None:
+            continue
+        worked, greedy = evaluated(run, P_COT), evaluated(run, GREEDY)
+        if worked is not None and greedy is not None:
+            found.append((worked, greedy))
     return found
 
 

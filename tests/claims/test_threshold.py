@@ -6,8 +6,9 @@ import pytest
 
 from rlvr.claims.jobs import CONFIGS
 from rlvr.claims.threshold import CLAIM, FORMATS, flip
-from rlvr.config_file import load
+from rlvr.config_file import load, resolved
 from rlvr.report.runs import Run
+from rlvr.runtime.metrics import Row
 
 
 def test_a_sharp_flip_lies_between_its_neighbours() -> None:
@@ -36,9 +37,9 @@ def test_every_measure_is_of_arms_that_are_made(quick: bool) -> None:
     for arm in arms:
         settings = [f"{key}={value}".replace("'", "") for key, value in arm.settings.items()]
         _, config = load(CONFIGS / arm.config, settings)
-        mixture = config.data.mixture
+        mixture = resolved(config)["data"]["mixture"]
         worked = mixture["cot"] / sum(mixture.values())
-        row = {"step": 1.0, "eval/modsum/accuracy": 0.5, "eval/modsum/mode/cot/probability": worked}
+        row: Row = {"step": 1.0, "eval/modsum/accuracy": 0.5, "eval/modsum/mode/cot/probability": worked}
         row["eval/modsum/mode/cot/greedy_probability"] = float(worked > 0.3)
         made[arm.name] = Run(path=Path(), stage="sft", config={"task": {"name": "modsum"}}, rows=[row])
     found = {criterion.arm: criterion.measure(made) for criterion in CLAIM.criteria(quick)}
