@@ -13,7 +13,7 @@ from rlvr.claims.claim import Claim, Runs
 from rlvr.claims.jobs import Changes, Job, digest, in_order, jobs_of
 from rlvr.claims.results import Result, file_of, judged, read, verdict_of, write
 from rlvr.claims.running import Tell, make
-from rlvr.claims.views import section_of
+from rlvr.claims.views import overview, section_of
 from rlvr.report.blocks import Section
 from rlvr.report.page import render
 from rlvr.report.runs import Run, open_finished
@@ -76,14 +76,15 @@ def write_report(claims: Sequence[Claim], folder: Path) -> Path:
 
 
 def sections(claims: Sequence[Claim], folder: Path) -> list[Section]:
-    """The parts of that page: of each claim what was found in full, on reduced grids, and with other settings."""
-    found = []
-    for claim in claims:
-        for quick, changed in ((False, False), (False, True), (True, False), (True, True)):
-            result = read(file_of(folder, claim.id, quick=quick, changed=changed))
-            if result is not None:
-                found.append(section_of(claim, result, runs_of(result)))
-    return found
+    """The parts of that page: the verdicts, then of each claim what was found in full, with other settings, and on reduced grids."""
+    kinds = ((False, False), (False, True), (True, False), (True, True))
+    kept = [
+        (claim, result)
+        for claim in claims
+        for quick, changed in kinds
+        if (result := read(file_of(folder, claim.id, quick=quick, changed=changed))) is not None
+    ]
+    return [overview(kept), *(section_of(claim, result, runs_of(result)) for claim, result in kept)]
 
 
 def runs_of(result: Result) -> list[Runs]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from shlex import quote
 
 from rich.table import Table as TerminalTable
 from rich.text import Text
@@ -42,14 +43,27 @@ def terminal_table(result: Result) -> TerminalTable:
     return table
 
 
+def overview(found: Sequence[tuple[Claim, Result]]) -> Section:
+    """What stands first on the page: every claim with its verdict."""
+    rows: list[list[Cell]] = [
+        [claim.title, claim.said, _name(result), result.verdict, f"{_held(result)} of {_judged(result)}"]
+        for claim, result in found
+    ]
+    told = (
+        "Each claim was tried on models that were trained from nothing for it, several of each with other random numbers. What is predicted, and within "
+        "which bounds, was written down before they were made; the verdict follows from that alone."
+    )
+    table = Table(columns=["claim", "what is claimed", "run", "verdict", "criteria that hold"], rows=rows)
+    return Section(name="verdicts", title="Verdicts", blocks=[Prose(text=told), table])
+
+
 def section_of(claim: Claim, result: Result, seeds: Sequence[Runs]) -> Section:
     """A claim's part of the page. seeds: its runs; none if they are no longer there."""
-    name = f"{claim.id}{'-quick' if result.quick else ''}{'-changed' if result.changes else ''}"
-    how = [*(["quick"] if result.quick else []), *(["changed"] if result.changes else [])]
-    title = f"{claim.title}: {result.verdict}" + (f" ({', '.join(how)})" if how else "")
+    name = "-".join([claim.id, *_how(result)])
+    title = f"{claim.title}: {result.verdict}" + (f" ({_name(result)})" if _how(result) else "")
     blocks: list[Block] = [
         Prose(text=f"{claim.said} ({claim.by})"),
-        *(Prose(text=text) for text in claim.theory.strip().split("\n\n")),
+        *(Prose(text=" ".join(text.split())) for text in claim.theory.split("\n\n")),
         table_of(result, _beside(result)),
     ]
     blocks += claim.charts(seeds) if seeds else [Prose(text="The runs behind it are no longer here.", kind="gap")]
@@ -61,7 +75,7 @@ def section_of(claim: Claim, result: Result, seeds: Sequence[Runs]) -> Section:
 def command_of(result: Result) -> str:
     """The command that makes a result again."""
     options = [f"--seeds {result.seeds}", *(["--quick"] if result.quick else [])]
-    return " ".join(["rlvr claims run", result.claim, *options, *(f"--set {text}" for text in result.changes)])
+    return " ".join(["rlvr claims run", result.claim, *options, *(f"--set {quote(text)}" for text in result.changes)])
 
 
 def shown(estimate: Estimate | None) -> str:
@@ -75,6 +89,23 @@ def shown(estimate: Estimate | None) -> str:
     if estimate.low is None or estimate.high is None:
         return number(estimate.mean)
     return f"{number(estimate.mean)} [{number(estimate.low)}, {number(estimate.high)}]"
+
+
+def _how(result: Result) -> list[str]:
+    """In which ways it is not the claim as it stands."""
+    return [*(["quick"] if result.quick else []), *(["changed"] if result.changes else [])]
+
+
+def _name(result: Result) -> str:
+    return ", ".join(_how(result)) or "in full"
+
+
+def _held(result: Result) -> int:
+    return sum(row.holds is True for row in result.rows)
+
+
+def _judged(result: Result) -> int:
+    return sum(row.holds is not None for row in result.rows)
 
 
 def _beside(result: Result) -> Result | None:
