@@ -3,7 +3,9 @@
 from rlvr.claims.claim import Claim
 from rlvr.claims.emergence import CLAIM as EMERGENCE
 from rlvr.claims.fast import CLAIM as FAST
+from rlvr.claims.growth import CLAIM as GROWTH
+from rlvr.claims.threshold import CLAIM as THRESHOLD
 from rlvr.claims.verifier import CLAIM as VERIFIER
 
-CLAIMS: tuple[Claim, ...] = (EMERGENCE, FAST, VERIFIER)
+CLAIMS: tuple[Claim, ...] = (THRESHOLD, EMERGENCE, GROWTH, FAST, VERIFIER)
 """In the order of the tour."""

@@ -19,6 +19,8 @@ class ModsumConfig(Strict):
     length: Annotated[int, Field(ge=2, le=512)] = 16
     tagged: bool = True
     """A chain is written between <think> and </think>; untagged, it is the chain alone, whose last word answers."""
+    empty_thoughts: bool = False
+    """A direct answer begins with thoughts that are empty, ``<think> </think>``, so that no answer begins without a tag."""
     leaps: list[PositiveInt] = [1]
     """Chains that exist beside ``direct``: leap 1 (mode cot) writes every running sum, leap k (mode leapk) every k-th."""
     announced: bool = False
@@ -47,6 +49,8 @@ class ModsumConfig(Strict):
             )
         if not self.error_rate:
             self.refuse_set(("error_kind",), "with error_rate 0")
+        if not self.tagged:
+            self.refuse_set(("empty_thoughts",), "untagged")
         return self
 
     @property
