@@ -109,9 +109,7 @@ def at_level(task: SingleTaskConfig, dial: str, value: int) -> SingleTaskConfig:
 def check_selection(task: SingleTaskConfig, select: SelectConfig | None, curriculum: CurriculumConfig | None) -> None:
     """ValueError if a task's problems cannot be chosen in this way."""
     if select is not None and not isinstance(task, ProblemsConfig):
-        raise ValueError(
-            f"select has no effect on {task.name}, whose problems are generated; it is for task problems"
-        )
+        raise ValueError(f"select has no effect on {task.name}, whose problems are generated; it is for task problems")
     if curriculum is None:
         return
     dials = DIALS.get(task.name, ())
