@@ -68,7 +68,7 @@ class WordsConfig(Strict):
     hidden: PositiveInt | None = None
     """The place, from 1, of a factor that the question leaves blank: nobody can know the answer."""
     training_problems: PositiveInt | None = None
-    """So many problems make up the train split, again and again; None: it has no end."""
+    """So many problems make up the train split, again and again, the same for every seed; None: it has no end."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:

@@ -36,13 +36,16 @@ class Words:
         self.modes: tuple[str, ...] = ("direct", "cot", "filler") if config.hidden is None else ("direct", "filler")
 
     def problem(self, split: Split, index: int) -> Problem:
+        size = self.size(split)
         word = draw_question(
             lambda rng: [rng.choice(self._elements) for _ in range(self._config.length)],
             self._question,
             task=self.name,
-            seed=self._seed,
+            seed=self._seed
+            if size is None
+            else 0,  # so that all stages go through the same problems, whatever their seed
             split=split,
-            index=index % (self.size(split) or index + 1),
+            index=index if size is None else index % size,
         )
         answer = element_name(_prefix_products(word)[-1])
         return Problem(task=self.name, split=split, index=index, question=self._question(word), answer=answer)

@@ -29,7 +29,6 @@ GENERATED: dict[str, TaskConfig] = {
     "S5": WordsConfig(name="words", group="S5", length=4),
     "A5": WordsConfig(name="words", group="A5", length=8),
     "S3 with a hidden factor": WordsConfig(name="words", group="S3", length=6, hidden=2),
-    "S3 with few problems": WordsConfig(name="words", group="S3", length=6, training_problems=40),
 }
 
 Make = Callable[[int], Task]

@@ -94,14 +94,17 @@ def test_nobody_works_out_what_is_hidden() -> None:
     assert made.gold_response(problem) == problem.answer
 
 
-def test_a_limited_train_split_comes_again_and_the_test_split_does_not_end() -> None:
-    made = Words(WordsConfig(name="words", training_problems=3), seed=0)
-    endless = Words(WordsConfig(name="words"), seed=0)
-    asked = [made.problem("train", index).question for index in range(7)]
-    assert asked == [endless.problem("train", index % 3).question for index in range(7)]
-    assert made.problem("train", 5).index == 5
-    assert (made.size("train"), made.size("test"), endless.size("train")) == (3, None, None)
-    assert made.problem("test", 5) == endless.problem("test", 5)
+def test_a_limited_train_split_comes_again_for_every_seed_and_the_test_split_does_not_end() -> None:
+    few = WordsConfig(name="words", length=4, training_problems=3)
+    one, other, endless = Words(few, seed=0), Words(few, seed=7), Words(WordsConfig(name="words", length=4), seed=7)
+    asked = [one.problem("train", index).question for index in range(7)]
+    assert asked == [*asked[:3], *asked[:3], asked[0]]
+    assert len(set(asked)) == 3
+    assert asked == [other.problem("train", index).question for index in range(7)]
+    assert other.problem("train", 5).index == 5
+    assert (other.size("train"), other.size("test"), endless.size("train")) == (3, None, None)
+    assert [other.problem("test", i) for i in range(50)] == [endless.problem("test", i) for i in range(50)]
+    assert not set(asked) & {one.problem("test", index).question for index in range(2000)}
 
 
 def test_a_hidden_place_beyond_the_word_is_refused() -> None:
