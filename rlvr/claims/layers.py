@@ -266,9 +266,10 @@ CLAIM = Claim(
     title="Layers against steps",
     said="What a model can compute while it reads one token is limited by its layers; what is beyond that it learns by heart, unless "
     "it may write the steps down.",
-    by="Liu et al., arXiv:2210.10749; Merrill and Sabharwal, arXiv:2310.07923; the talk on a model's problem-solving ability",
+    by="Liu et al., arXiv:2210.10749; Merrill and Sabharwal, arXiv:2310.07923; the talk on a model's problem-solving ability "
+    "for generalization",
     numbers=(22, 23, 24),
-    minutes=18.0,
+    minutes=9.0,
     theory="""
 A word is a row of elements of S3, the six ways to reorder three things, and its answer is their product. The order matters, so that the
 elements cannot be counted and summed. Answered at once, everything between the question and the answer must happen in the layers above one
@@ -278,11 +279,12 @@ grows nearly so, Sanford et al., arXiv:2402.09268). For S3 a fixed number of lay
 training finds such a way. So more layers must reach longer words; by how much each is measured here and has no bound.
 
 Written step by step, each token needs one look-up in a table of 36 products, whatever the length: two layers must do. If it is the steps
-that help and not the room, as many tokens that say nothing must not help. Filler can help where the work can be done side by side and
-training shows how (Pfau et al., arXiv:2404.15758); a product has to be taken in order.
+that help and not the room, as many tokens that say nothing must not help. Filler is known to help where the work can be done side by side
+and training shows how (Pfau et al., arXiv:2404.15758); here nothing shows how.
 
 If one element of the question is hidden, all six answers are equally likely, and the only way to a lower loss is to learn the training
-words by heart: right on these, chance on new ones. As many words that can be solved, with their steps, must teach how it is done.
+words by heart, as networks can do with labels drawn by chance (Zhang et al., arXiv:1611.03530): right on these, chance on new ones. As
+many words that can be solved, with their steps, must teach how it is done.
 """,
     arms=_arms,
     criteria=_criteria,
