@@ -73,6 +73,16 @@ class WordsConfig(Strict):
     name: Literal["words"]
     group: Literal["S3", "S5", "A5"] = "S3"
     length: Annotated[int, Field(ge=2, le=256)] = 8
+    hidden: PositiveInt | None = None
+    """The place, from 1, of a factor that the question leaves blank: nobody can know the answer."""
+    training_problems: PositiveInt | None = None
+    """So many problems make up the train split, again and again, the same for every seed; None: it has no end."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.hidden is not None and self.hidden > self.length:
+            raise ValueError(f"hidden {self.hidden} is beyond length {self.length}")
+        return self
 
 
 class StridesConfig(Strict):
@@ -130,9 +140,7 @@ def at_level(task: SingleTaskConfig, dial: str, value: int) -> SingleTaskConfig:
 def check_selection(task: SingleTaskConfig, select: SelectConfig | None, curriculum: CurriculumConfig | None) -> None:
     """ValueError if a task's problems cannot be chosen in this way."""
     if select is not None and not isinstance(task, ProblemsConfig):
-        raise ValueError(
-            f"select has no effect on {task.name}, whose problems never come twice; it is for task problems"
-        )
+        raise ValueError(f"select has no effect on {task.name}, whose problems are generated; it is for task problems")
     if curriculum is None:
         return
     dials = DIALS.get(task.name, ())

@@ -30,6 +30,7 @@ GENERATED: dict[str, TaskConfig] = {
     "A5": WordsConfig(name="words", group="A5", length=8),
     "strides": StridesConfig(name="strides"),
     "strides of digits": StridesConfig(name="strides", modulus=7, length=9, strides=[3, 1]),
+    "S3 with a hidden factor": WordsConfig(name="words", group="S3", length=6, hidden=2),
 }
 
 Make = Callable[[int], Task]
