@@ -67,6 +67,26 @@ class WordsConfig(Strict):
     length: Annotated[int, Field(ge=2, le=256)] = 8
 
 
+class StringsConfig(Strict):
+    """Functions of a string, one after another."""
+
+    name: Literal["strings"]
+    functions: Literal["A", "B", "all"] = "all"
+    """Which ones: f0 to f7 (A), f8 to f15 (B), or all sixteen."""
+    level: Annotated[int, Field(ge=1, le=8)] = 2
+    """How many of them a problem applies, all different."""
+    places: Annotated[int, Field(ge=1, le=8)] = 4
+    """Places for functions in a problem; those of no function hold a dot."""
+    length: Annotated[int, Field(ge=4, le=16)] = 4
+    letters: Annotated[int, Field(ge=3, le=25)] = 6
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.level > self.places:
+            raise ValueError(f"level {self.level} needs as many places, and there are {self.places}")
+        return self
+
+
 class ProblemsConfig(Strict):
     """Questions and answers from a JSONL file."""
 
@@ -78,10 +98,15 @@ class ProblemsConfig(Strict):
 
 
 SingleTaskConfig = Annotated[
-    ModsumConfig | ArithmeticConfig | WordsConfig | ProblemsConfig, Field(discriminator="name")
+    ModsumConfig | ArithmeticConfig | WordsConfig | StringsConfig | ProblemsConfig, Field(discriminator="name")
 ]
 
-DIALS: dict[str, tuple[str, ...]] = {"modsum": ("length", "modulus"), "arithmetic": ("digits",), "words": ("length",)}
+DIALS: dict[str, tuple[str, ...]] = {
+    "modsum": ("length", "modulus"),
+    "arithmetic": ("digits",),
+    "words": ("length",),
+    "strings": ("level", "length", "letters"),
+}
 """What a curriculum can move, by task."""
 
 
@@ -151,5 +176,6 @@ class MixtureConfig(Strict):
 
 
 TaskConfig = Annotated[
-    ModsumConfig | ArithmeticConfig | WordsConfig | ProblemsConfig | MixtureConfig, Field(discriminator="name")
+    ModsumConfig | ArithmeticConfig | WordsConfig | StringsConfig | ProblemsConfig | MixtureConfig,
+    Field(discriminator="name"),
 ]

@@ -12,6 +12,7 @@ from rlvr.config import (
     ModsumConfig,
     ProblemsConfig,
     SingleTaskConfig,
+    StringsConfig,
     TaskConfig,
     WordsConfig,
 )
@@ -19,6 +20,7 @@ from rlvr.tasks.arithmetic import Arithmetic
 from rlvr.tasks.mixture import Member, Mixture
 from rlvr.tasks.modsum import Modsum
 from rlvr.tasks.problems import Problems
+from rlvr.tasks.strings import Strings
 from rlvr.tasks.task import Task
 from rlvr.tasks.words import Words
 
@@ -26,6 +28,7 @@ TASKS: dict[type[BaseModel], Callable[[Any, int], Task]] = {
     ModsumConfig: Modsum,
     ArithmeticConfig: Arithmetic,
     WordsConfig: Words,
+    StringsConfig: Strings,
     ProblemsConfig: Problems,
 }
 

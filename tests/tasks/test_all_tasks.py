@@ -9,7 +9,7 @@ from random import Random
 
 import pytest
 
-from rlvr.config import ArithmeticConfig, ModsumConfig, ProblemsConfig, TaskConfig, WordsConfig
+from rlvr.config import ArithmeticConfig, ModsumConfig, ProblemsConfig, StringsConfig, TaskConfig, WordsConfig
 from rlvr.rewards.exact import exact
 from rlvr.tasks import make_task
 from rlvr.tasks.task import Task
@@ -28,6 +28,8 @@ GENERATED: dict[str, TaskConfig] = {
     "S3": WordsConfig(name="words", group="S3", length=2),
     "S5": WordsConfig(name="words", group="S5", length=4),
     "A5": WordsConfig(name="words", group="A5", length=8),
+    "strings": StringsConfig(name="strings"),
+    "one function of strings": StringsConfig(name="strings", functions="B", level=1, places=1, length=6),
 }
 
 Make = Callable[[int], Task]
