@@ -5,7 +5,7 @@ from random import Random
 import pytest
 
 from rlvr.config import StringsConfig
-from rlvr.tasks.strings import FUNCTIONS, GROUPS, Strings
+from rlvr.tasks.strings import FUNCTIONS, GROUPS, Strings, leaves_out
 from rlvr.types import Problem
 
 
@@ -96,3 +96,18 @@ def test_how_a_response_is_read(response: str, mode: str, answer: str | None) ->
 def test_more_functions_than_places_are_refused() -> None:
     with pytest.raises(ValueError, match="level 5 needs as many places, and there are 4"):
         task(level=5)
+
+
+@pytest.mark.parametrize(
+    ("answer", "left_out"),
+    [
+        ("f e d c", False),  # both
+        ("e d c b", True),  # reversed only
+        ("c d e f", True),  # the next letters only
+        ("b c d e", True),  # none
+        ("g g g g", False),
+        ("", False),
+    ],
+)
+def test_answers_that_leave_a_function_out(answer: str, left_out: bool) -> None:
+    assert leaves_out("f0 . f2 . b c d e", f"<think> b </think> {answer}", letters=6) is left_out
