@@ -1,0 +1,8 @@
+"""Claims about why RL makes models reason, each an experiment with criteria that were fixed before it was run."""
+
+from rlvr.claims.claim import Claim
+from rlvr.claims.emergence import CLAIM as EMERGENCE
+from rlvr.claims.fast import CLAIM as FAST
+
+CLAIMS: tuple[Claim, ...] = (EMERGENCE, FAST)
+"""In the order of the tour."""
