@@ -4,6 +4,7 @@ After the string functions of Yuan, Chen et al. (arXiv:2509.25123), here of fixe
 """
 
 from collections.abc import Callable, Iterable
+from itertools import combinations
 from random import Random
 
 from rlvr.config import StringsConfig
@@ -102,3 +103,22 @@ class Strings:
             places = [*places[1:], BLANK]
             lines.append([*places, *(LETTERS[letter] for letter in string)])
         return lines
+
+
+def leaves_out(question: str, response: str, letters: int) -> bool:
+    """Whether a response answers what the question's functions make of its string when at least one of them is left out.
+
+    letters: how many there are. Such an answer can be right by chance, as where the function left out changes nothing.
+    """
+    words = question.split()
+    functions = [word for word in words if word in FUNCTIONS]
+    string = tuple(LETTERS.index(word) for word in words if word not in FUNCTIONS and word != BLANK)
+    answer = (thinking.split(response)[1] or "").split()
+    for count in range(len(functions)):
+        for some in combinations(functions, count):
+            made = string
+            for function in some:
+                made = FUNCTIONS[function](made, letters)
+            if [LETTERS[letter] for letter in made] == answer:
+                return True
+    return False
