@@ -72,7 +72,7 @@ class StringsConfig(Strict):
 
     name: Literal["strings"]
     functions: Literal["A", "B", "all"] = "all"
-    """Which ones: f0 to f7 (A), f8 to f15 (B), or all sixteen."""
+    """Which ones: f0 to f3 (A), f4 to f7 (B), or all eight."""
     level: Annotated[int, Field(ge=1, le=8)] = 2
     """How many of them a problem applies, all different."""
     places: Annotated[int, Field(ge=1, le=8)] = 4
@@ -82,6 +82,8 @@ class StringsConfig(Strict):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
+        if self.functions != "all" and self.level > 4:
+            raise ValueError(f"level {self.level} needs more than the 4 functions of {self.functions}; use all")
         if self.level > self.places:
             raise ValueError(f"level {self.level} needs as many places, and there are {self.places}")
         return self

@@ -12,7 +12,7 @@ from rlvr.claims.composition import CLAIM, MODELS
 from rlvr.report.runs import Run
 
 SHARES = {
-    "pretraining": (0.96, 0.01),
+    "before RL": (0.96, 0.01),
     "RL on single functions": (0.99, 0.1),
     "rejection fine-tuning on pairs": (0.99, 0.25),
     "RL on pairs": (0.99, 0.5),
@@ -20,7 +20,7 @@ SHARES = {
 """Of one function, and of rows of B."""
 
 PASSES = {
-    "pretraining": (0.0, 0.25),
+    "before RL": (0.0, 0.25),
     "RL on pairs": (0.5, 0.75),
     "burying": (0.0625, 1.0),
     "RL on what was buried": (1.0, 1.0),
@@ -35,8 +35,8 @@ def run(path: Path, row: dict[str, float], task: dict[str, object]) -> Run:
 def runs(tmp_path: Path) -> dict[str, Run]:
     """One right answer and two wrong ones on three functions of B, of which one leaves a function out."""
     (tmp_path / "rollouts").mkdir()
-    question = "f8 . f12 f13 b c d e"  # c c d e, then e c d c, then c e c d
-    answers = [("c e c d", True, False), ("c e c c", False, False), ("e c d c", False, False), ("e c d c", False, True)]
+    question = "f6 . f4 f5 c d e f"  # b c d e, then e c d b, then b e c d
+    answers = [("b e c d", True, False), ("b b b b", False, False), ("e c d b", False, False), ("e c d b", False, True)]
     rows = [
         {
             "task": "B3",
