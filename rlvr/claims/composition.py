@@ -232,26 +232,28 @@ CLAIM = Claim(
     numbers=(38, 36),
     minutes=9.0,
     theory="""
-A model learns eight functions of short strings one at a time, and sees a few worked pairs of the first four (A). Of the other four (B)
-no two ever come together. To apply several in a row it has to do what it knows again and again without losing the rest on the way. If RL
-on pairs of A teaches that, and not answers to these pairs, then B and longer rows get better too. RL on single functions is rewarded for
-what the model can do already: nearly every group of its samples is right throughout and teaches nothing, so rows must not get better.
-Rejection fine-tuning draws as many samples of the same pairs, all from the model as it was before, and imitates the right ones. It is never told
-what is wrong, and never sees what a better model would try; the paper finds it far behind. Yet where every right sample is a flawless chain,
-imitating them all is a sound way to learn, so in this small world it may do as well: then the part of the claim that is about imitation fails here.
+A model learns eight functions of short strings one at a time and reads a few worked pairs, until it gets some pairs right and many wrong. No
+chain of three is in anything it is ever trained on. To apply several functions it has to do what it knows again and again without losing the
+rest on the way. If RL on pairs of the first four (A) teaches that, and not the answers to these pairs, then longer rows get better, and so do
+rows of the other four (B), which RL never touches. RL on single functions pays for what the model can do already: nearly every group of its
+samples is right throughout and teaches nothing, so rows must not get better. Rejection fine-tuning draws as many samples of the same pairs, all
+from the model as it was at the start, and imitates the right ones. It is never told what is wrong and never sees what a better model would
+try, and the paper finds it far behind. Yet where every right sample is a flawless chain, imitating them all is a sound way to learn: in
+this small world it may do as well, and then the part of the claim that is about imitation fails here.
 
 A model with a chance p of being right on a question is right in one of k tries with the chance 1 - (1 - p)^k. If worked answers that are right
 are buried under 95 % of direct ones, p is 0.05 and one of 64 tries is right on 0.96 of the questions: RL wins at k = 1 and by at most a
-twentieth at 64. Where p is nearly 0, as for four functions that were never combined, 64 tries help the model before RL little and the
-gap does not close.
+twentieth at 64. Where p is nearly 0, as for four functions in a row, 64 tries help the model before RL little and the gap does not close.
 """,
     arms=_arms,
     criteria=_criteria,
     charts=_charts,
     caveats=(
-        "The form of a chain is taught in pretraining, by the single functions and a few pairs of A: a model from nothing has no other "
-        "idea of doing one thing after another. The novelty is smaller than the paper's.",
+        "The form of a chain, and a few pairs of all functions, are taught before RL: a model from nothing has no other idea of doing one "
+        "thing after another. The novelty is smaller than the paper's.",
+        "First proposed was that functions of B occur alone only. In a pilot on another seed RL on pairs of A then raised rows of A and "
+        "left B where it was: so small a model had learnt to keep the functions of A in mind, not functions.",
         "What is sampled with any chance at all is found by enough tries: that a gap does not close is said of k up to 64.",
-        "The functions are told apart by name, are few, and the strings have four letters of six.",
+        "Single functions, the pairs of pretraining and RL are of the same eight functions, and the strings have four letters of six.",
     ),
 )
