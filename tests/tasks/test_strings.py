@@ -1,8 +1,11 @@
 """Functions of strings, one after another."""
 
+import json
+from pathlib import Path
 from random import Random
 
 import pytest
+from conftest import call
 
 from rlvr.config import StringsConfig
 from rlvr.tasks.strings import FUNCTIONS, GROUPS, Strings, leaves_out
@@ -108,3 +111,12 @@ def test_more_functions_than_a_group_has_are_refused() -> None:
 )
 def test_answers_that_leave_a_function_out(answer: str, left_out: bool) -> None:
     assert leaves_out("f0 . f2 . b c d e", f"<think> b </think> {answer}", letters=6) is left_out
+
+
+def test_the_command_line_draws_and_checks_them(tmp_path: Path) -> None:
+    config = tmp_path / "eval.yaml"
+    config.write_text("model: m\ntask: {name: strings, functions: B, level: 2, places: 2}\nreward: {exact: 1.0}\n")
+    drawn = [json.loads(line) for line in call("data", config, "--count", "3").out.splitlines()]
+    assert [len(row["question"].split()) for row in drawn] == [6, 6, 6]
+    assert call("check", config).code == 0
+    assert "level 3 needs as many places" in call("check", config, "--set", "task.level=3").err
