@@ -14,7 +14,7 @@ from rlvr.tasks.strings import leaves_out
 
 SAMPLES = 64
 """Of each problem, where pass@k is measured."""
-HIDDEN = "1 - (1 - 0.05)^64 = 0.96 before, at most 0.04 gained"
+HIDDEN = "1 - (1 - 0.15)^64 = 1 before, nothing to gain"
 
 BASE, SINGLES, IMITATED, PAIRS = MODELS = (
     "before RL",
@@ -153,7 +153,7 @@ def _of_passes() -> list[Criterion]:
     two, three = "two functions of A", "three functions of A"
     hidden, widening = _gap(BURIED, DUG_UP, SAMPLES), f"{three}: gain in pass@{SAMPLES} beyond that in pass@1"
     return [
-        _of(DUG_UP, f"{two}: gain in pass@1", _gap(BURIED, DUG_UP, 1), at_least=0.5, predicted="0.95"),
+        _of(DUG_UP, f"{two}: gain in pass@1", _gap(BURIED, DUG_UP, 1), at_least=0.5, predicted="0.6"),
         _of(DUG_UP, f"{two}: gain in pass@{SAMPLES}", hidden, at_most=0.1, predicted=HIDDEN),
         _of(PAIRS, widening, _widening, at_least=0.0),
     ]
@@ -244,8 +244,8 @@ try, and the paper finds it far behind. Yet where every right sample is a flawle
 this small world it may do as well, and then the part of the claim that is about imitation fails here.
 
 A model with a chance p of being right on a question is right in one of k tries with the chance 1 - (1 - p)^k. If worked answers that are right
-are buried under 95 % of direct ones, p is 0.05 and one of 64 tries is right on 0.96 of the questions: RL wins at k = 1 and by at most a
-twentieth at 64. If p is nearly 0 on most
+are buried under 80 % of direct ones, p is near 0.15 and one of 64 tries is nearly always right: RL wins by far at k = 1 and by little at 64,
+where only questions remain that the worked answers themselves get wrong. If p is nearly 0 on most
 questions of three functions in a row, 64 tries help the model before RL little, and the gap does not close.
 """,
     arms=_arms,
@@ -259,6 +259,8 @@ questions of three functions in a row, 64 tries help the model before RL little,
         "The bounds on B are the proposed ones. In a pilot on another seed RL on pairs of A doubled its success on three of A and lost half of "
         "it on B, and rejection fine-tuning did as well on A and lost less. The bound on three of A was added, since that "
         "row is longer but not of other functions; a large model, which has far more rows of other things to learn from, need not forget so.",
+        "Under 95 % of direct answers, as first tried on another seed, p was 0.02, too little for 64 tries to find all of what was hidden; "
+        "the share was changed, and the bound kept.",
         "What is sampled with any chance at all is found by enough tries: that a gap does not close is said of k up to 64.",
         "Single functions, the pairs of pretraining and RL are of the same eight functions, and the strings have four letters of six.",
     ),
