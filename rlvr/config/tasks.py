@@ -103,6 +103,28 @@ class StridesConfig(Strict):
         return self
 
 
+class StringsConfig(Strict):
+    """Functions of a string, one after another."""
+
+    name: Literal["strings"]
+    functions: Literal["A", "B", "all"] = "all"
+    """Which ones: f0 to f3 (A), f4 to f7 (B), or all eight."""
+    level: Annotated[int, Field(ge=1, le=8)] = 2
+    """How many of them a problem applies, all different."""
+    places: Annotated[int, Field(ge=1, le=8)] = 4
+    """Places for functions in a problem; those of no function hold a dot."""
+    length: Annotated[int, Field(ge=4, le=16)] = 4
+    letters: Annotated[int, Field(ge=3, le=25)] = 6
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.functions != "all" and self.level > 4:
+            raise ValueError(f"level {self.level} needs more than the 4 functions of {self.functions}; use all")
+        if self.level > self.places:
+            raise ValueError(f"level {self.level} needs as many places, and there are {self.places}")
+        return self
+
+
 class ProblemsConfig(Strict):
     """Questions and answers from a JSONL file."""
 
@@ -114,7 +136,8 @@ class ProblemsConfig(Strict):
 
 
 SingleTaskConfig = Annotated[
-    ModsumConfig | ArithmeticConfig | WordsConfig | StridesConfig | ProblemsConfig, Field(discriminator="name")
+    ModsumConfig | ArithmeticConfig | WordsConfig | StridesConfig | StringsConfig | ProblemsConfig,
+    Field(discriminator="name"),
 ]
 
 DIALS: dict[str, tuple[str, ...]] = {
@@ -122,6 +145,7 @@ DIALS: dict[str, tuple[str, ...]] = {
     "arithmetic": ("digits",),
     "words": ("length",),
     "strides": ("length", "modulus"),
+    "strings": ("level", "length", "letters"),
 }
 """What a curriculum can move, by task."""
 
@@ -190,6 +214,6 @@ class MixtureConfig(Strict):
 
 
 TaskConfig = Annotated[
-    ModsumConfig | ArithmeticConfig | WordsConfig | StridesConfig | ProblemsConfig | MixtureConfig,
+    ModsumConfig | ArithmeticConfig | WordsConfig | StridesConfig | StringsConfig | ProblemsConfig | MixtureConfig,
     Field(discriminator="name"),
 ]

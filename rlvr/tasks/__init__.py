@@ -13,6 +13,7 @@ from rlvr.config import (
     ProblemsConfig,
     SingleTaskConfig,
     StridesConfig,
+    StringsConfig,
     TaskConfig,
     WordsConfig,
 )
@@ -21,6 +22,7 @@ from rlvr.tasks.mixture import Member, Mixture
 from rlvr.tasks.modsum import Modsum
 from rlvr.tasks.problems import Problems
 from rlvr.tasks.strides import Strides
+from rlvr.tasks.strings import Strings
 from rlvr.tasks.task import Task
 from rlvr.tasks.words import Words
 
@@ -29,6 +31,7 @@ TASKS: dict[type[BaseModel], Callable[[Any, int], Task]] = {
     ArithmeticConfig: Arithmetic,
     WordsConfig: Words,
     StridesConfig: Strides,
+    StringsConfig: Strings,
     ProblemsConfig: Problems,
 }
 

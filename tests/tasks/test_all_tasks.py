@@ -9,7 +9,15 @@ from random import Random
 
 import pytest
 
-from rlvr.config import ArithmeticConfig, ModsumConfig, ProblemsConfig, StridesConfig, TaskConfig, WordsConfig
+from rlvr.config import (
+    ArithmeticConfig,
+    ModsumConfig,
+    ProblemsConfig,
+    StridesConfig,
+    StringsConfig,
+    TaskConfig,
+    WordsConfig,
+)
 from rlvr.rewards.exact import exact
 from rlvr.tasks import make_task
 from rlvr.tasks.task import Task
@@ -31,6 +39,8 @@ GENERATED: dict[str, TaskConfig] = {
     "strides": StridesConfig(name="strides"),
     "strides of digits": StridesConfig(name="strides", modulus=7, length=9, strides=[3, 1]),
     "S3 with a hidden factor": WordsConfig(name="words", group="S3", length=6, hidden=2),
+    "strings": StringsConfig(name="strings"),
+    "one function of strings": StringsConfig(name="strings", functions="B", level=1, places=1, length=6),
 }
 
 Make = Callable[[int], Task]
