@@ -67,6 +67,29 @@ class WordsConfig(Strict):
     length: Annotated[int, Field(ge=2, le=256)] = 8
 
 
+WORLD = 4096
+"""How many people there are to know facts about."""
+
+
+class FactsConfig(Strict):
+    """A fact about each of some people, out of one world of 4096 that is the same for every seed."""
+
+    name: Literal["facts"]
+    people: Annotated[int, Field(ge=128, le=WORLD)] = 1024
+    first: Annotated[int, Field(ge=0)] = 0
+    """The number of the first of them; those of two tasks are different people if their numbers are."""
+    form: Literal["question", "statement"] = "question"
+    """A person is asked about once in all, in one of the splits; statements, by 16 speakers, are about the people of both."""
+    reliability: Annotated[list[Fraction], Field(min_length=1)] = [1.0]
+    """How often a person's value comes out as the same; given to the people in turn."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.first + self.people > WORLD:
+            raise ValueError(f"first {self.first} and people {self.people} go beyond the {WORLD} people that there are")
+        return self
+
+
 class ProblemsConfig(Strict):
     """Questions and answers from a JSONL file."""
 
@@ -78,10 +101,15 @@ class ProblemsConfig(Strict):
 
 
 SingleTaskConfig = Annotated[
-    ModsumConfig | ArithmeticConfig | WordsConfig | ProblemsConfig, Field(discriminator="name")
+    ModsumConfig | ArithmeticConfig | WordsConfig | FactsConfig | ProblemsConfig, Field(discriminator="name")
 ]
 
-DIALS: dict[str, tuple[str, ...]] = {"modsum": ("length", "modulus"), "arithmetic": ("digits",), "words": ("length",)}
+DIALS: dict[str, tuple[str, ...]] = {
+    "modsum": ("length", "modulus"),
+    "arithmetic": ("digits",),
+    "words": ("length",),
+    "facts": ("people",),
+}
 """What a curriculum can move, by task."""
 
 
@@ -151,5 +179,6 @@ class MixtureConfig(Strict):
 
 
 TaskConfig = Annotated[
-    ModsumConfig | ArithmeticConfig | WordsConfig | ProblemsConfig | MixtureConfig, Field(discriminator="name")
+    ModsumConfig | ArithmeticConfig | WordsConfig | FactsConfig | ProblemsConfig | MixtureConfig,
+    Field(discriminator="name"),
 ]
