@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from rlvr.commands import audits, reading, reports, stages, studies
+from rlvr.commands import audits, claims, reading, reports, stages, studies
 from rlvr.ending import guard
 
 app = typer.Typer(
@@ -215,3 +215,36 @@ def data(
 ) -> None:
     """Print or write the problems or documents that a configuration draws, as JSON lines."""
     guard(lambda: reading.data(config, settings, count, split, out))
+
+
+claims_app = typer.Typer(no_args_is_help=True, help="Published claims about RL, as experiments: each PASS or FAIL.")
+app.add_typer(claims_app, name="claims")
+OutFolder = Annotated[
+    Path | None, typer.Option("--out", metavar="DIR", help="Folder of runs and results [default: runs/claims].")
+]
+
+
+@claims_app.command(name="list")
+def list_claims(out: OutFolder = None, json: JsonOption = False) -> None:
+    """What is claimed, by whom, how long it takes to try, and what was found last."""
+    guard(lambda: claims.list_claims(out, json))
+
+
+@claims_app.command(name="run")
+def run_claims(
+    names: Annotated[list[str], typer.Argument(metavar="ID...", help="Claims, or all.")],
+    seeds: Annotated[
+        int | None, typer.Option("--seeds", min=1, help="Seeds of every arm [default: 3, or 1 with --quick].")
+    ] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="Reduced grids.")] = False,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="FILE.a.b=VALUE", help="Override a key of one of the arms' files (repeatable)."),
+    ] = None,
+    jobs: Annotated[
+        int | None, typer.Option("--jobs", min=1, help="Runs at a time, each on one thread [default: one a processor].")
+    ] = None,
+    out: OutFolder = None,
+) -> None:
+    """Make the runs, judge each claim by criteria that were fixed before, and write one report."""
+    guard(lambda: claims.run_claims(names, seeds, quick, settings or [], jobs, out))

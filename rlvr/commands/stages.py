@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +11,6 @@ from rlvr.errors import RlvrError
 if TYPE_CHECKING:
     from rlvr.config import StageConfig
     from rlvr.preflight import Plan
-    from rlvr.runtime.run_dir import RunDirectory
 
 
 def _prepare(
@@ -20,16 +18,14 @@ def _prepare(
 ) -> tuple[Any, list[str]] | None:
     """The checked configuration and what was warned of; None if checking was all that was asked."""
     from rlvr.config_file import load
+    from rlvr.launch import checked
     from rlvr.preflight import plan
 
     _, config = load(file, settings or [], stage)
     if dry_run:
         _print_plan(stage, config, plan(config, starting=False), json=json)
         return None
-    warnings = plan(config, starting=True).warnings
-    for warning in warnings:
-        say(f"warning: {warning}")
-    return config, warnings
+    return config, checked(config)
 
 
 def train(stage: str, file: Path, run: Path | None, settings: list[str] | None, fresh: bool, dry_run: bool) -> None:
@@ -37,20 +33,11 @@ def train(stage: str, file: Path, run: Path | None, settings: list[str] | None, 
     prepared = _prepare(stage, file, settings, dry_run)
     if prepared is None:
         return
-    config, warnings = prepared
-    from rlvr.runtime.run_dir import open_run, record_warnings
+    from rlvr.launch import launch
 
-    with open_run(run or default_run(file), config, _inputs(config), fresh=fresh) as directory:
-        if directory.finished(config.train.max_steps):
-            say(f"{directory.path} is finished ({config.train.max_steps} steps); --fresh starts anew")
-        else:
-            from rlvr.stages import pretrain, rl, sft
-
-            record_warnings(directory, warnings)
-            stages: dict[str, Callable[[Any, RunDirectory], None]]
-            stages = {"pretrain": pretrain.run, "sft": sft.run, "rl": rl.run}
-            stages[stage](config, directory)
-    print(directory.path)
+    path = run or default_run(file)
+    launch(stage, *prepared, path, fresh=fresh)
+    print(path)
 
 
 def evaluate(
@@ -62,39 +49,20 @@ def evaluate(
     prepared = _prepare("eval", file, settings, dry_run, json=as_json)
     if prepared is None:
         return
-    config, warnings = prepared
-    from rlvr.runtime.run_dir import open_run, record_warnings
+    from rlvr.launch import EVALUATION, launch
     from rlvr.runtime.written import read_object
 
-    with open_run(run or default_run(file), config, _inputs(config), fresh=fresh) as directory:
-        result = directory.path / "eval.json"
-        if result.exists():
-            say(f"{directory.path} is finished; --fresh evaluates anew")
-        else:
-            from rlvr.stages import evaluate
-
-            record_warnings(directory, warnings)
-            evaluate.run(config, directory)
+    path = run or default_run(file)
+    launch("eval", *prepared, path, fresh=fresh)
     if as_json:
-        print(json.dumps(read_object(result)))
+        print(json.dumps(read_object(path / EVALUATION)))
     else:
         from rlvr.report.runs import open_finished
         from rlvr.report.terminal import comparison
         from rlvr.runtime.progress import console
 
-        console().print(comparison([open_finished(directory.path)]))
-        print(directory.path)
-
-
-def _inputs(config: Any) -> dict[str, str]:
-    """The SHA-256 of every file that the run learns or starts from; of a function of the user's it is said too."""
-    from rlvr.preflight import inputs
-
-    found = inputs(config)
-    own = config.reward.own
-    if own is not None:
-        say(f"reward.own: {own.function} of {own.file} (sha256 {found[own.file]})")
-    return found
+        console().print(comparison([open_finished(path)]))
+        print(path)
 
 
 def default_run(file: Path) -> Path:

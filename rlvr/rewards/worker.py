@@ -1,6 +1,5 @@
 """A scoring process: reads one JSON line, answers one JSON line (``python -m rlvr.rewards.worker``, started by Scorer)."""
 
-import ctypes
 import faulthandler
 import json
 import os
@@ -17,6 +16,7 @@ from rlvr.rewards.components import Components
 from rlvr.rewards.own import OwnError
 from rlvr.rewards.verdict import Verdict
 from rlvr.runtime.foreign import Foreign
+from rlvr.runtime.signals import end_with_parent
 
 MEMORY_BYTES = 4 << 30
 """What a library whose memory has no bound may use."""
@@ -24,14 +24,10 @@ MEMORY_BYTES = 4 << 30
 GRACE_SECONDS = 30.0
 """A call that is so much later than its limit ends the process by itself: whoever started it is gone."""
 
-PR_SET_PDEATHSIG = 1
-"""Of prctl(2): the signal that a process gets when the one that started it ends."""
-
 
 def main() -> None:
     """Answer until standard input ends, or until the process that started this one does, whatever is being called then."""
-    if sys.platform == "linux":  # elsewhere GRACE_SECONDS has to do
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    end_with_parent(signal.SIGKILL)  # where that does nothing, GRACE_SECONDS has to do
     # What graders print must not stand between the answers, nor may they read the questions.
     questions, answers = os.fdopen(os.dup(0), encoding="utf-8"), os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)

@@ -2,14 +2,19 @@
 the command where it is. The second one ends the program at once in both cases."""
 
 import contextlib
+import ctypes
 import os
 import signal
+import sys
 from collections.abc import Callable, Iterator
 from types import FrameType
 
 from rlvr.errors import EndedError, StopRequestedError
 
 NUMBERS = (signal.SIGINT, signal.SIGTERM)
+
+PR_SET_PDEATHSIG = 1
+"""Of prctl(2): the signal that a process gets when the one that started it ends."""
 
 _received: int | None = None
 
@@ -65,6 +70,12 @@ def left_to_the_system() -> Iterator[None]:
     """Inside, the first signal ends the program without a word: for a long call in which no handler of ours would run."""
     with _handled_by(signal.SIG_DFL):
         yield
+
+
+def end_with_parent(number: int) -> None:
+    """From now on this process gets a signal when the one that started it ends, however that does. Linux only; elsewhere nothing is done."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, number)
 
 
 def check() -> None:

@@ -1,0 +1,125 @@
+"""Arms and seeds as runs to be made: each a file, its settings, and a directory named by all that its result depends on. No torch."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from rlvr.claims.claim import Arm, Claim
+from rlvr.config_file import load, resolved
+from rlvr.errors import RlvrError, did_you_mean
+
+CONFIGS = Path(__file__).parent / "configs"
+MADE = "made"
+"""The folder, beside the results, of the runs that claims share."""
+STAGES = 10
+"""Seeds that a chain of runs may use: each run of it has one of its own, so that no question or document comes twice in a chain."""
+PACKAGES = ("rlvr", "torch", "transformers")
+"""Of which another version may give other bits, and so makes runs of its own."""
+
+Changes = Mapping[str, Sequence[str]]
+"""What the user sets otherwise than the claim: ``key=VALUE``, by the name of the file that it belongs to."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """One run. key: of everything that decides its result. start: the run whose model it begins from or evaluates, if one is.
+
+    before: how many runs stand before it in its chain.
+    """
+
+    file: Path
+    settings: tuple[str, ...]
+    path: Path
+    key: str
+    start: Job | None
+    before: int
+
+
+def jobs_of(arms: Iterable[Arm], seed: int, folder: Path, changes: Changes) -> dict[str, Job]:
+    """The runs of one seed, by the names of their arms. folder: where results are kept. RlvrError for a setting that is wrong."""
+    made: dict[int, Job] = {}
+    return {arm.name: _job(arm, seed, folder / MADE, changes, made) for arm in arms}
+
+
+def in_order(jobs: Iterable[Job]) -> list[Job]:
+    """Each run once, after those that it starts from."""
+    found: dict[str, Job] = {}
+
+    def add(job: Job) -> None:
+        if job.start is not None:
+            add(job.start)
+        found.setdefault(job.key, job)
+
+    for job in jobs:
+        add(job)
+    return list(found.values())
+
+
+def digest(keys: Iterable[str]) -> str:
+    """Twelve digits that stand for all of these runs, whatever their order: what a result was made from."""
+    return hashlib.sha256("\n".join(sorted(set(keys))).encode()).hexdigest()[:12]
+
+
+def changes_of(settings: Sequence[str], claims: Sequence[Claim], quick: bool) -> dict[str, list[str]]:
+    """``FILE.key=VALUE`` by FILE, the stem of one of the claims' files. RlvrError if none of them has that name."""
+    stems = sorted({Path(arm.config).stem for claim in claims for arm in everything(claim.arms(quick))})
+    found: dict[str, list[str]] = {}
+    for setting in settings:
+        stem, dot, rest = setting.partition(".")
+        if not dot or "=" in stem:
+            raise RlvrError("--set", "must look like FILE.section.key=VALUE", got=setting, allowed=", ".join(stems))
+        if stem not in stems:
+            raise RlvrError(
+                f"--set {stem}",
+                "is no file of these claims",
+                allowed=", ".join(stems),
+                remedy=did_you_mean(stem, stems),
+            )
+        found.setdefault(stem, []).append(rest)
+    return found
+
+
+def everything(arms: Iterable[Arm]) -> list[Arm]:
+    """The arms and all that they start from, each once, those first."""
+    found: dict[int, Arm] = {}
+
+    def add(arm: Arm) -> None:
+        if arm.start is not None:
+            add(arm.start)
+        found.setdefault(id(arm), arm)
+
+    for arm in arms:
+        add(arm)
+    return list(found.values())
+
+
+def _job(arm: Arm, seed: int, folder: Path, changes: Changes, made: dict[int, Job]) -> Job:
+    if id(arm) in made:
+        return made[id(arm)]
+    start = _job(arm.start, seed, folder, changes, made) if arm.start is not None else None
+    before = start.before + 1 if start is not None else 0
+    file = CONFIGS / arm.config
+    settings = [f"{key}={json.dumps(value)}" for key, value in arm.settings.items()]
+    settings += [f"seed={STAGES * seed + before}", "threads=1", *changes.get(file.stem, ())]
+    if start is not None:
+        settings.append(f"model={json.dumps(str(start.path))}")
+    stage, config = load(file, settings)
+    key = _key(stage, resolved(config), start)
+    path = folder / f"{file.parent.name}-{file.stem}-{key}"
+    made[id(arm)] = Job(file=file, settings=tuple(settings), path=path, key=key, start=start, before=before)
+    return made[id(arm)]
+
+
+def _key(stage: str, tree: dict[str, Any], start: Job | None) -> str:
+    """Sixteen digits of a hash of the resolved configuration, where the model stands as the key of the run that made it."""
+    if start is not None:
+        tree = {**tree, "model": start.key}
+    versions = {name: metadata.version(name) for name in PACKAGES}
+    text = json.dumps([stage, tree, versions], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
