@@ -137,6 +137,9 @@ def test_its_problems_are_shown_and_its_reward_is_checked(tmp_path: Path) -> Non
     shown = call("data", file, "--count", "4")
     assert shown.code == 0, shown.err
     assert "reliability" in shown.out
+    checked = call("check", file)
+    assert checked.code == 0, checked.err
+    assert "refuses every worked answer" not in checked.out + checked.err  # an abstention is not meant to be right
     bad = call("check", file, "--set", "task.tasks.known.task.first=4000")
     assert bad.code == 2
     assert "beyond the 4096 people" in bad.err
