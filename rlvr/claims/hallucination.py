@@ -32,9 +32,9 @@ SFT = _imitation("SFT on known and unknown facts")
 SFT_KNOWN = _imitation("SFT on known facts", _documents(KNOWN, "direct"))
 SFT_UNKNOWN = _imitation("SFT on unknown facts", _documents(UNKNOWN, "direct"), **{"train.max_steps": 160})
 SFT_HONEST = _imitation("SFT that admits", _documents(KNOWN, "direct"), _documents(UNKNOWN, "abstain"))
-RL = Arm(name="RL, a wrong answer costs", config="hallucination/rl.yaml", start=SFT)
+RL = Arm(name="RL, mistakes cost", config="hallucination/rl.yaml", start=SFT)
 ZERO_ONE = {"reward.exact": {"correct": 1, "abstain": 0, "wrong": 0}}
-RL_ZERO_ONE = Arm(name="RL, 0 or 1", config="hallucination/rl.yaml", settings=ZERO_ONE, start=SFT)
+RL_ZERO_ONE = Arm(name="RL, mistakes are free", config="hallucination/rl.yaml", settings=ZERO_ONE, start=SFT)
 FACTS = (SFT_KNOWN, SFT, SFT_UNKNOWN, SFT_HONEST, RL, RL_ZERO_ONE)
 
 PENALTIES = {"1/3": 1 / 3, "1": 1.0, "3": 3.0}
@@ -135,7 +135,7 @@ def _criteria(quick: bool) -> Sequence[Criterion]:
         switch = cost / (1 + cost)
         found.append(
             Criterion(
-                arm=f"RL, a wrong answer costs {penalty}",
+                arm=f"RL on doubtful facts, a mistake costs {penalty}",
                 quantity="reliability at which it begins to answer",
                 measure=_switch(penalty),
                 at_least=switch - 0.1,
@@ -183,7 +183,7 @@ def _charts(seeds: Sequence[Runs]) -> list[Chart]:
                 "The dearer a mistake, the surer one has to be",
                 "How often the model answers about a person whose value is right so often, by what a wrong answer costs; of people that "
                 "RL did not train on.",
-                [mean_line(f"a wrong answer costs {penalty}", seeds, _curve(penalty)) for penalty in PENALTIES],
+                [mean_line(f"a mistake costs {penalty}", seeds, _curve(penalty)) for penalty in PENALTIES],
                 x="reliability",
                 y="share answered",
                 share=True,

@@ -43,12 +43,12 @@ def test_greedy_answers_do_not_count(tmp_path: Path) -> None:
 def test_the_switch_is_where_half_are_answered(penalty: str, tmp_path: Path) -> None:
     answers = {level: round(10 * min(1.0, max(0.0, 2 * (level - 0.35)))) for level in LEVELS}
     runs = {f"after RL at {penalty}": run(tmp_path, answers=answers)}
-    assert measured("begins to answer", runs, f"costs {penalty}") == pytest.approx(0.6, abs=0.02)
+    assert measured("begins to answer", runs, f"mistake costs {penalty}") == pytest.approx(0.6, abs=0.02)
 
 
 def test_who_answers_less_the_surer_he_is_has_no_switch(tmp_path: Path) -> None:
     runs = {"after RL at 1": run(tmp_path, answers={level: 10 - round(9 * level) for level in LEVELS})}
-    assert measured("begins to answer", runs, "costs 1") is None
+    assert measured("begins to answer", runs, "mistake costs 1") is None
 
 
 def test_new_facts_are_timed_against_known_ones(tmp_path: Path) -> None:
@@ -64,7 +64,7 @@ def test_what_is_lost_is_the_accuracy_before_less_that_after(tmp_path: Path) -> 
     before, after = ({"step": 1, "eval/known/accuracy": share} for share in (0.9, 0.7))
     runs = {
         "SFT on known and unknown facts": run(tmp_path, [before]),
-        "RL, a wrong answer costs": run(tmp_path, [after]),
+        "RL, mistakes cost": run(tmp_path, [after]),
     }
     assert measured("lost by it", runs) == pytest.approx(0.2)
 
