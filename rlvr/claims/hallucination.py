@@ -15,7 +15,7 @@ from rlvr.report.runs import Run
 from rlvr.statistics import t_interval
 
 KNOWN = {"name": "facts", "people": 1024}
-UNKNOWN = {**KNOWN, "first": 1024}
+UNKNOWN = {**KNOWN, "first": 1280}
 
 
 def _documents(task: dict[str, object], mode: str) -> dict[str, object]:
@@ -30,7 +30,7 @@ def _imitation(name: str, *sources: dict[str, object], **settings: object) -> Ar
 BASE = Arm(name="pretraining", config="hallucination/base.yaml")
 SFT = _imitation("SFT on known and unknown facts")
 SFT_KNOWN = _imitation("SFT on known facts", _documents(KNOWN, "direct"))
-SFT_UNKNOWN = _imitation("SFT on unknown facts", _documents(UNKNOWN, "direct"), **{"train.max_steps": 160})
+SFT_UNKNOWN = _imitation("SFT on unknown facts", _documents(UNKNOWN, "direct"), **{"train.max_steps": 100})
 SFT_HONEST = _imitation("SFT that admits", _documents(KNOWN, "direct"), _documents(UNKNOWN, "abstain"))
 RL = Arm(name="RL, mistakes cost", config="hallucination/rl.yaml", start=SFT)
 ZERO_ONE = {"reward.exact": {"correct": 1, "abstain": 0, "wrong": 0}}
@@ -233,6 +233,8 @@ model would have no such signal, or RL would not use it.
         "RL samples at temperature 0.5, so that an answer is nearly the model's best guess; at 1 it would be right only with about c² of "
         "the cases at first, and the point of indifference would lie higher until its answers have sharpened. It is measured at the same.",
         "What is measured of reliability is the share of like answers, drawn anew for every question, not whether one fixed fact is true.",
+        "In the part on doubtful facts pretraining asks about other people than RL and the evaluation do. When it asked about those that RL "
+        "trains on, the others seemed less sure to the model, and at the dearest mistake it answered about fewer of them than it should.",
         "Width 128 instead of 64: the smaller model knew the facts less firmly, and lost a tenth of those it was not trained on to abstention.",
         "That more unknown facts do linearly more harm (Gekhman et al.) is not tested; what they cost known ones here is told.",
     ),
