@@ -40,7 +40,9 @@ from rlvr.config.stages import (
 )
 from rlvr.config.strict import Fraction, Strict
 from rlvr.config.tasks import (
+    WORLD,
     ArithmeticConfig,
+    FactsConfig,
     MemberConfig,
     MixtureConfig,
     ModsumConfig,
@@ -70,6 +72,7 @@ __all__ = [
     "PRESETS",
     "PRESET_SOURCES",
     "STAGES",
+    "WORLD",
     "AlgoConfig",
     "AnswerConfig",
     "ArithmeticConfig",
@@ -82,6 +85,7 @@ __all__ = [
     "EntropyMaskConfig",
     "EvalConfig",
     "EvalSection",
+    "FactsConfig",
     "FinalEvalSection",
     "Fraction",
     "GaeConfig",

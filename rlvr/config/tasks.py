@@ -125,6 +125,29 @@ class StringsConfig(Strict):
         return self
 
 
+WORLD = 4096
+"""How many people there are to know facts about."""
+
+
+class FactsConfig(Strict):
+    """A fact about each of some people, out of one world of 4096 that is the same for every seed."""
+
+    name: Literal["facts"]
+    people: Annotated[int, Field(ge=128, le=WORLD)] = 1024
+    first: Annotated[int, Field(ge=0)] = 0
+    """The number of the first of them; those of two tasks are different people if their numbers are."""
+    form: Literal["question", "statement"] = "question"
+    """A person is asked about once in all, in one of the splits; statements, by 16 speakers, are about the people of both."""
+    reliability: Annotated[list[Fraction], Field(min_length=1)] = [1.0]
+    """How often a person's value comes out as the same; given to the people in turn."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.first + self.people > WORLD:
+            raise ValueError(f"first {self.first} and people {self.people} go beyond the {WORLD} people that there are")
+        return self
+
+
 class ProblemsConfig(Strict):
     """Questions and answers from a JSONL file."""
 
@@ -136,7 +159,7 @@ class ProblemsConfig(Strict):
 
 
 SingleTaskConfig = Annotated[
-    ModsumConfig | ArithmeticConfig | WordsConfig | StridesConfig | StringsConfig | ProblemsConfig,
+    ModsumConfig | ArithmeticConfig | WordsConfig | StridesConfig | StringsConfig | FactsConfig | ProblemsConfig,
     Field(discriminator="name"),
 ]
 
@@ -146,6 +169,7 @@ DIALS: dict[str, tuple[str, ...]] = {
     "words": ("length",),
     "strides": ("length", "modulus"),
     "strings": ("level", "length", "letters"),
+    "facts": ("people",),
 }
 """What a curriculum can move, by task."""
 
@@ -214,6 +238,13 @@ class MixtureConfig(Strict):
 
 
 TaskConfig = Annotated[
-    ModsumConfig | ArithmeticConfig | WordsConfig | StridesConfig | StringsConfig | ProblemsConfig | MixtureConfig,
+    ModsumConfig
+    | ArithmeticConfig
+    | WordsConfig
+    | StridesConfig
+    | StringsConfig
+    | FactsConfig
+    | ProblemsConfig
+    | MixtureConfig,
     Field(discriminator="name"),
 ]

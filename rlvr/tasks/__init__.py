@@ -7,6 +7,7 @@ from pydantic import BaseModel
 
 from rlvr.config import (
     ArithmeticConfig,
+    FactsConfig,
     MemberConfig,
     MixtureConfig,
     ModsumConfig,
@@ -18,6 +19,7 @@ from rlvr.config import (
     WordsConfig,
 )
 from rlvr.tasks.arithmetic import Arithmetic
+from rlvr.tasks.facts import Facts
 from rlvr.tasks.mixture import Member, Mixture
 from rlvr.tasks.modsum import Modsum
 from rlvr.tasks.problems import Problems
@@ -32,6 +34,7 @@ TASKS: dict[type[BaseModel], Callable[[Any, int], Task]] = {
     WordsConfig: Words,
     StridesConfig: Strides,
     StringsConfig: Strings,
+    FactsConfig: Facts,
     ProblemsConfig: Problems,
 }
 
