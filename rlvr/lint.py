@@ -36,6 +36,7 @@ from rlvr.gold import has_gold_response, to_attempt
 from rlvr.models.counting import TokenCount, counted_by
 from rlvr.models.location import locate
 from rlvr.rewards import Attempt, RewardSum
+from rlvr.rewards.abstain import abstains
 from rlvr.rewards.code import sandbox_warning
 from rlvr.rewards.components import Components
 from rlvr.runtime.seeding import generator
@@ -203,7 +204,9 @@ def _what_no_mode_earns(facts: Facts) -> Iterator[str]:
         return
     components = Components(reward)
     best: dict[tuple[str, str], float] = {}
-    for mode, attempt, _ in facts.worked_answers():
+    for mode, attempt, text in facts.worked_answers():
+        if abstains(text):
+            continue  # is not meant to be right
         for name in here:
             verdict = components.verdict(name, attempt)
             if verdict is not None:

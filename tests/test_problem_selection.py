@@ -231,7 +231,7 @@ CURRICULUM = {"dial": "length", "values": [6, 8]}
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"select": {"retire_after": 2}}, "select has no effect on modsum, whose problems never come twice"),
+        ({"select": {"retire_after": 2}}, "select has no effect on modsum, whose problems are generated"),
         ({"curriculum": {**CURRICULUM, "dial": "digits"}}, "modsum has no dial digits; its dials: length, modulus"),
         ({"curriculum": {**CURRICULUM, "values": [1, 8]}}, "curriculum.values: modsum cannot take length 1"),
         ({"curriculum": {**CURRICULUM, "values": [5, 8]}}, "length 5 cannot be trained on: task.length: 2^5 problems are"),

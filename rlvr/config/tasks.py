@@ -19,6 +19,8 @@ class ModsumConfig(Strict):
     length: Annotated[int, Field(ge=2, le=512)] = 16
     tagged: bool = True
     """A chain is written between <think> and </think>; untagged, it is the chain alone, whose last word answers."""
+    empty_thoughts: bool = False
+    """A direct answer begins with thoughts that are empty, ``<think> </think>``, so that no answer begins without a tag."""
     leaps: list[PositiveInt] = [1]
     """Chains that exist beside ``direct``: leap 1 (mode cot) writes every running sum, leap k (mode leapk) every k-th."""
     announced: bool = False
@@ -47,6 +49,8 @@ class ModsumConfig(Strict):
             )
         if not self.error_rate:
             self.refuse_set(("error_kind",), "with error_rate 0")
+        if not self.tagged:
+            self.refuse_set(("empty_thoughts",), "untagged")
         return self
 
     @property
@@ -69,6 +73,79 @@ class WordsConfig(Strict):
     name: Literal["words"]
     group: Literal["S3", "S5", "A5"] = "S3"
     length: Annotated[int, Field(ge=2, le=256)] = 8
+    hidden: PositiveInt | None = None
+    """The place, from 1, of a factor that the question leaves blank: nobody can know the answer."""
+    training_problems: PositiveInt | None = None
+    """So many problems make up the train split, again and again, the same for every seed; None: it has no end."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.hidden is not None and self.hidden > self.length:
+            raise ValueError(f"hidden {self.hidden} is beyond length {self.length}")
+        return self
+
+
+class StridesConfig(Strict):
+    """x1…xd in Z_M are added in strides; how many digits the next one takes is free. The answer is their sum mod M."""
+
+    name: Literal["strides"]
+    modulus: Annotated[int, Field(ge=2, le=1000)] = 2
+    length: Annotated[int, Field(ge=2, le=512)] = 16
+    strides: Annotated[list[PositiveInt], Field(min_length=2)] = [1, 2, 8]
+    """How many digits can be added at once; a demonstrator draws, each time, among those that are left to take."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if len(set(self.strides)) != len(self.strides) or 1 not in self.strides or max(self.strides) > self.length:
+            raise ValueError(
+                f"strides {self.strides} must be different numbers up to length {self.length}, 1 among them"
+            )
+        return self
+
+
+class StringsConfig(Strict):
+    """Functions of a string, one after another."""
+
+    name: Literal["strings"]
+    functions: Literal["A", "B", "all"] = "all"
+    """Which ones: f0 to f3 (A), f4 to f7 (B), or all eight."""
+    level: Annotated[int, Field(ge=1, le=8)] = 2
+    """How many of them a problem applies, all different."""
+    places: Annotated[int, Field(ge=1, le=8)] = 4
+    """Places for functions in a problem; those of no function hold a dot."""
+    length: Annotated[int, Field(ge=4, le=16)] = 4
+    letters: Annotated[int, Field(ge=3, le=25)] = 6
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.functions != "all" and self.level > 4:
+            raise ValueError(f"level {self.level} needs more than the 4 functions of {self.functions}; use all")
+        if self.level > self.places:
+            raise ValueError(f"level {self.level} needs as many places, and there are {self.places}")
+        return self
+
+
+WORLD = 4096
+"""How many people there are to know facts about."""
+
+
+class FactsConfig(Strict):
+    """A fact about each of some people, out of one world of 4096 that is the same for every seed."""
+
+    name: Literal["facts"]
+    people: Annotated[int, Field(ge=128, le=WORLD)] = 1024
+    first: Annotated[int, Field(ge=0)] = 0
+    """The number of the first of them; those of two tasks are different people if their numbers are."""
+    form: Literal["question", "statement"] = "question"
+    """A person is asked about once in all, in one of the splits; statements, by 16 speakers, are about the people of both."""
+    reliability: Annotated[list[Fraction], Field(min_length=1)] = [1.0]
+    """How often a person's value comes out as the same; given to the people in turn."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.first + self.people > WORLD:
+            raise ValueError(f"first {self.first} and people {self.people} go beyond the {WORLD} people that there are")
+        return self
 
 
 class ProblemsConfig(Strict):
@@ -82,10 +159,18 @@ class ProblemsConfig(Strict):
 
 
 SingleTaskConfig = Annotated[
-    ModsumConfig | ArithmeticConfig | WordsConfig | ProblemsConfig, Field(discriminator="name")
+    ModsumConfig | ArithmeticConfig | WordsConfig | StridesConfig | StringsConfig | FactsConfig | ProblemsConfig,
+    Field(discriminator="name"),
 ]
 
-DIALS: dict[str, tuple[str, ...]] = {"modsum": ("length", "modulus"), "arithmetic": ("digits",), "words": ("length",)}
+DIALS: dict[str, tuple[str, ...]] = {
+    "modsum": ("length", "modulus"),
+    "arithmetic": ("digits",),
+    "words": ("length",),
+    "strides": ("length", "modulus"),
+    "strings": ("level", "length", "letters"),
+    "facts": ("people",),
+}
 """What a curriculum can move, by task."""
 
 
@@ -103,9 +188,7 @@ def at_level(task: SingleTaskConfig, dial: str, value: int) -> SingleTaskConfig:
 def check_selection(task: SingleTaskConfig, select: SelectConfig | None, curriculum: CurriculumConfig | None) -> None:
     """ValueError if a task's problems cannot be chosen in this way."""
     if select is not None and not isinstance(task, ProblemsConfig):
-        raise ValueError(
-            f"select has no effect on {task.name}, whose problems never come twice; it is for task problems"
-        )
+        raise ValueError(f"select has no effect on {task.name}, whose problems are generated; it is for task problems")
     if curriculum is None:
         return
     dials = DIALS.get(task.name, ())
@@ -155,5 +238,13 @@ class MixtureConfig(Strict):
 
 
 TaskConfig = Annotated[
-    ModsumConfig | ArithmeticConfig | WordsConfig | ProblemsConfig | MixtureConfig, Field(discriminator="name")
+    ModsumConfig
+    | ArithmeticConfig
+    | WordsConfig
+    | StridesConfig
+    | StringsConfig
+    | FactsConfig
+    | ProblemsConfig
+    | MixtureConfig,
+    Field(discriminator="name"),
 ]

@@ -7,18 +7,24 @@ from pydantic import BaseModel
 
 from rlvr.config import (
     ArithmeticConfig,
+    FactsConfig,
     MemberConfig,
     MixtureConfig,
     ModsumConfig,
     ProblemsConfig,
     SingleTaskConfig,
+    StridesConfig,
+    StringsConfig,
     TaskConfig,
     WordsConfig,
 )
 from rlvr.tasks.arithmetic import Arithmetic
+from rlvr.tasks.facts import Facts
 from rlvr.tasks.mixture import Member, Mixture
 from rlvr.tasks.modsum import Modsum
 from rlvr.tasks.problems import Problems
+from rlvr.tasks.strides import Strides
+from rlvr.tasks.strings import Strings
 from rlvr.tasks.task import Task
 from rlvr.tasks.words import Words
 
@@ -26,6 +32,9 @@ TASKS: dict[type[BaseModel], Callable[[Any, int], Task]] = {
     ModsumConfig: Modsum,
     ArithmeticConfig: Arithmetic,
     WordsConfig: Words,
+    StridesConfig: Strides,
+    StringsConfig: Strings,
+    FactsConfig: Facts,
     ProblemsConfig: Problems,
 }
 

@@ -21,7 +21,8 @@ class Modsum:
     """``1 0 1 =`` is answered ``0`` (direct) or ``<think> 1 1 0 </think> 0`` (cot; every k-th sum: leapk).
 
     Announced, a chain says first how it goes: ``<think> by1 1 1 0 </think> 0``. Untagged, it stands alone and its last word
-    answers: ``1 1 0``. A chain of any length is taken for the mode whose own length is nearest.
+    answers: ``1 1 0``. A chain of any length is taken for the mode whose own length is nearest. With empty thoughts a direct
+    answer is written ``<think> </think> 0``.
     """
 
     name = "modsum"
@@ -79,6 +80,8 @@ class Modsum:
         lengths = {mode: -(-length // leap) for mode, leap in self._leaps.items()}
         if not self._config.tagged:
             lengths["direct"] = 1
+        if self._config.empty_thoughts:
+            lengths["direct"] = 0
         return min(lengths, key=lambda mode: abs(lengths[mode] - len(written)))
 
     def final_answer(self, problem: Problem, response: str) -> str | None:
@@ -107,7 +110,7 @@ class Modsum:
     def _write(self, sums: list[int], mode: str) -> str:
         """The response of a demonstrator who found these running sums."""
         if mode == "direct":
-            return str(sums[-1])
+            return thinking.wrap("", str(sums[-1])) if self._config.empty_thoughts else str(sums[-1])
         leap = self._leaps[mode]
         chain = sums[leap - 1 :: leap]
         if len(sums) % leap:

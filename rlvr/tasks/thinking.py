@@ -4,8 +4,12 @@ OPEN, CLOSE = "<think>", "</think>"
 
 
 def wrap(thoughts: str, answer: str) -> str:
-    """A response that thinks first."""
-    return f"{OPEN} {thoughts} {CLOSE} {answer}"
+    """A response that thinks first; thoughts may be empty.
+
+    >>> wrap("1 1 0", "0"), wrap("", "0")
+    ('<think> 1 1 0 </think> 0', '<think> </think> 0')
+    """
+    return " ".join(part for part in (OPEN, thoughts, CLOSE, answer) if part)
 
 
 def split(response: str) -> tuple[str | None, str | None]:

@@ -15,52 +15,74 @@ from rlvr.types import Problem, Split
 
 Permutation = tuple[int, ...]
 
+FILLER, BLANK = "...", "?"
+
 
 class Words:
     """``p213 p132 =`` is answered by the product ``p312`` (direct) or by every prefix product first (cot).
 
-    ``p231`` maps 1 to 2, 2 to 3 and 3 to 1. The product applies the left factor first.
+    ``p231`` maps 1 to 2, 2 to 3 and 3 to 1. The product applies the left factor first. Mode filler writes ``...`` in
+    place of each prefix product: as many tokens as cot, without what they say. With a hidden factor, ``p213 ? =``, the
+    answer is still of the whole word; nobody can work it out, so there is no mode cot.
     """
 
     name = "words"
     warnings: tuple[str, ...] = ()
-    modes: tuple[str, ...] = ("direct", "cot")
 
     def __init__(self, config: WordsConfig, seed: int) -> None:
         self._config, self._seed = config, seed
         self._elements = group_elements(config.group)
         self._by_name = {element_name(p): p for p in self._elements}
+        self.modes: tuple[str, ...] = ("direct", "cot", "filler") if config.hidden is None else ("direct", "filler")
 
     def problem(self, split: Split, index: int) -> Problem:
+        size = self.size(split)
         word = draw_question(
             lambda rng: [rng.choice(self._elements) for _ in range(self._config.length)],
-            _question,
+            self._question,
             task=self.name,
-            seed=self._seed,
+            seed=self._seed
+            if size is None
+            else 0,  # so that all stages go through the same problems, whatever their seed
             split=split,
-            index=index,
+            index=index if size is None else index % size,
         )
         answer = element_name(_prefix_products(word)[-1])
-        return Problem(task=self.name, split=split, index=index, question=_question(word), answer=answer)
+        return Problem(task=self.name, split=split, index=index, question=self._question(word), answer=answer)
 
     def size(self, split: Split) -> int | None:
-        return None
+        return self._config.training_problems if split == "train" else None
 
     def respond(self, problem: Problem, mode: str, rng: Random) -> str:
-        return problem.answer if mode == "direct" else self.gold_response(problem)
+        if mode == "direct":
+            return problem.answer
+        if mode == "filler":
+            return thinking.wrap(" ".join([FILLER] * len(_factors(problem))), problem.answer)
+        return self.gold_response(problem)
 
     def gold_response(self, problem: Problem) -> str:
-        word = [self._by_name[name] for name in problem.question.split()[:-1]]
+        if self._config.hidden is not None:
+            return problem.answer
+        word = [self._by_name[name] for name in _factors(problem)]
         return thinking.wrap(" ".join(element_name(p) for p in _prefix_products(word)), problem.answer)
 
     def mode_of(self, problem: Problem, response: str) -> str:
-        return "direct" if thinking.split(response)[0] is None else "cot"
+        thoughts = thinking.split(response)[0]
+        if thoughts is None:
+            return "direct"
+        return "filler" if set(thoughts.split()) == {FILLER} else "cot"
 
     def final_answer(self, problem: Problem, response: str) -> str | None:
         return thinking.single_word(thinking.split(response)[1])
 
     def alphabet(self) -> Iterable[str]:
-        yield " ".join(self._by_name) + " ="
+        yield f"{' '.join(self._by_name)} {BLANK} = {FILLER}"
+
+    def _question(self, word: list[Permutation]) -> str:
+        names = [element_name(p) for p in word]
+        if self._config.hidden is not None:
+            names[self._config.hidden - 1] = BLANK
+        return " ".join(names) + " ="
 
 
 def group_elements(group: str) -> list[Permutation]:
@@ -91,5 +113,6 @@ def _prefix_products(word: list[Permutation]) -> list[Permutation]:
     return products
 
 
-def _question(word: list[Permutation]) -> str:
-    return " ".join(element_name(p) for p in word) + " ="
+def _factors(problem: Problem) -> list[str]:
+    """The names in a question, and the blank."""
+    return problem.question.split()[:-1]

@@ -9,7 +9,16 @@ from random import Random
 
 import pytest
 
-from rlvr.config import ArithmeticConfig, ModsumConfig, ProblemsConfig, TaskConfig, WordsConfig
+from rlvr.config import (
+    ArithmeticConfig,
+    FactsConfig,
+    ModsumConfig,
+    ProblemsConfig,
+    StridesConfig,
+    StringsConfig,
+    TaskConfig,
+    WordsConfig,
+)
 from rlvr.rewards.exact import exact
 from rlvr.tasks import make_task
 from rlvr.tasks.task import Task
@@ -28,6 +37,13 @@ GENERATED: dict[str, TaskConfig] = {
     "S3": WordsConfig(name="words", group="S3", length=2),
     "S5": WordsConfig(name="words", group="S5", length=4),
     "A5": WordsConfig(name="words", group="A5", length=8),
+    "strides": StridesConfig(name="strides"),
+    "strides of digits": StridesConfig(name="strides", modulus=7, length=9, strides=[3, 1]),
+    "S3 with a hidden factor": WordsConfig(name="words", group="S3", length=6, hidden=2),
+    "strings": StringsConfig(name="strings"),
+    "one function of strings": StringsConfig(name="strings", functions="B", level=1, places=1, length=6),
+    "questions about facts": FactsConfig(name="facts", people=512),
+    "statements of facts": FactsConfig(name="facts", first=3000, people=128, form="statement"),
 }
 
 Make = Callable[[int], Task]
@@ -92,10 +108,10 @@ def test_every_mode_that_is_written_is_recognised(make: Make) -> None:
     ]
 
 
-def test_a_demonstrator_without_errors_answers_right(make: Make) -> None:
+def test_a_demonstrator_without_errors_answers_right_or_abstains(make: Make) -> None:
     task = make(0)
-    for problem, _, response in responses(task):
-        assert task.final_answer(problem, response) == problem.answer
+    for problem, mode, response in responses(task):
+        assert task.final_answer(problem, response) == (problem.answer if mode != "abstain" else None)
 
 
 def test_gold_is_rewarded_and_an_empty_response_is_not(make: Make) -> None:

@@ -3,6 +3,7 @@
 from random import Random
 
 import pytest
+from pydantic import ValidationError
 
 from rlvr.config import ModsumConfig
 from rlvr.errors import RlvrError
@@ -86,6 +87,28 @@ def test_an_untagged_response_is_the_chain_alone(mode: str, response: str) -> No
     assert made.respond(ask("4 3 2 ="), mode, Random(0)) == response
     assert made.final_answer(ask("4 3 2 ="), response) == "4"
     assert made.mode_of(ask("4 3 2 ="), response) == mode
+
+
+def test_with_empty_thoughts_a_direct_answer_has_tags_too() -> None:
+    made = task(modulus=5, length=3, empty_thoughts=True)
+    direct, cot = (made.respond(ask("4 3 2 ="), mode, Random(0)) for mode in ("direct", "cot"))
+    assert (direct, cot) == ("<think> </think> 4", "<think> 4 2 4 </think> 4")
+    for response, mode in ((direct, "direct"), (cot, "cot")):
+        assert made.final_answer(ask("4 3 2 ="), response) == "4"
+        assert made.mode_of(ask("4 3 2 ="), response) == mode
+
+
+@pytest.mark.parametrize(
+    ("response", "mode"),
+    [("", "direct"), ("4", "direct"), ("<think>", "direct"), ("<think> 4", "direct"), ("<think> 4 2", "cot")],
+)
+def test_with_empty_thoughts_the_nearest_length_may_be_none(response: str, mode: str) -> None:
+    assert task(modulus=5, length=3, empty_thoughts=True).mode_of(ask("4 3 2 ="), response) == mode
+
+
+def test_empty_thoughts_without_tags_are_refused() -> None:
+    with pytest.raises(ValidationError, match="empty_thoughts"):
+        task(tagged=False, empty_thoughts=True)
 
 
 @pytest.mark.parametrize("tagged", [True, False])
