@@ -258,14 +258,14 @@ def test_a_wrong_value_given_with_set_is_not_blamed_on_a_line_of_the_file(tmp_pa
         pytest.param(
             "length",
             "lenght",
-            "run.yaml:2: task.lenght: unknown key; allowed: distractors, error_kind, error_rate, leaps, length, "
+            "run.yaml:2: task.lenght: unknown key; allowed: announced, distractors, empty_thoughts, error_kind, error_rate, leaps, length, "
             "modulus, name, tagged; Did you mean task.length?",
             id="unknown key in a task",
         ),
         pytest.param(
             "name: modsum",
             "name: modsim",
-            "run.yaml:2: task: unknown value; got 'modsim'; allowed: modsum, arithmetic, words, strides, strings, problems, mixture; "
+            "run.yaml:2: task: unknown value; got 'modsim'; allowed: modsum, arithmetic, words, strides, strings, facts, problems, mixture; "
             "Did you mean modsum?",
             id="unknown task",
         ),
@@ -346,7 +346,7 @@ def test_a_mistake_in_a_list_item_is_found_near_it(tmp_path: Path) -> None:
 def test_a_task_without_a_name_is_told_which_there_are(tmp_path: Path) -> None:
     message = complaint(tmp_path, RL.replace("name: modsum, ", ""))
     assert message.startswith("run.yaml:2: task.name")
-    assert "modsum, arithmetic, words, strides, strings, problems" in message
+    assert "modsum, arithmetic, words, strides, strings, facts, problems" in message
 
 
 def test_further_mistakes_are_counted(tmp_path: Path) -> None:
