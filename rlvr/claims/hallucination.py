@@ -15,7 +15,7 @@ from rlvr.report.runs import Run
 from rlvr.statistics import t_interval
 
 KNOWN = {"name": "facts", "people": 1024}
-UNKNOWN = {**KNOWN, "first": 1280}
+UNKNOWN = {**KNOWN, "first": 1024}
 
 
 def _documents(task: dict[str, object], mode: str) -> dict[str, object]:
