@@ -12,6 +12,9 @@ from rlvr.report.runs import Run
 Runs = Mapping[str, Run]
 """The runs of one seed, by the names of their arms."""
 
+Measure = Callable[[Runs], float | None]
+"""A number of one seed; None where it does not give it."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Arm:
@@ -39,7 +42,7 @@ class Criterion:
 
     arm: str
     quantity: str
-    measure: Callable[[Runs], float | None]
+    measure: Measure
     at_least: float | None = None
     at_most: float | None = None
     predicted: str = ""

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from rlvr.claims.claim import Arm, Claim, Criterion, Runs
-from rlvr.claims.reading import evaluated, mean_line
+from rlvr.claims.claim import Arm, Claim, Criterion, Measure, Runs
+from rlvr.claims.reading import evaluated, mean_bars, mean_line
 from rlvr.report.blocks import Chart
-from rlvr.report.plots import Bar, bars, lines
-from rlvr.statistics import Estimate, t_interval
+from rlvr.report.plots import bars, lines
 from rlvr.tasks.strings import leaves_out
 
 SAMPLES = 64
@@ -76,12 +75,12 @@ def _of_pass_at_k(base: Arm, pairs: Arm) -> list[Arm]:
 # ------------------------------------------------------------------------------------------------ measures
 
 
-def _right(model: str, member: str) -> Callable[[Runs], float | None]:
+def _right(model: str, member: str) -> Measure:
     """The share of right samples of a member of the evaluation."""
     return lambda runs: evaluated(runs[_tested(model)], "accuracy", member)
 
 
-def _times(model: str, other: str, member: str) -> Callable[[Runs], float | None]:
+def _times(model: str, other: str, member: str) -> Measure:
     """How many times as often one is right as the other; one right sample is the least that the other is counted as."""
 
     def measure(runs: Runs) -> float | None:
@@ -94,7 +93,7 @@ def _times(model: str, other: str, member: str) -> Callable[[Runs], float | None
     return measure
 
 
-def _gain(member: str) -> Callable[[Runs], float | None]:
+def _gain(member: str) -> Measure:
     def measure(runs: Runs) -> float | None:
         before, after = _right(BASE, member)(runs), _right(PAIRS, member)(runs)
         return None if before is None or after is None else after - before
@@ -102,7 +101,7 @@ def _gain(member: str) -> Callable[[Runs], float | None]:
     return measure
 
 
-def _gap(before: str, after: str, k: int) -> Callable[[Runs], float | None]:
+def _gap(before: str, after: str, k: int) -> Measure:
     """By how much pass@k is higher after RL."""
 
     def measure(runs: Runs) -> float | None:
@@ -118,7 +117,7 @@ def _widening(runs: Runs) -> float | None:
     return None if narrow is None or wide is None else wide - narrow
 
 
-def _skips(model: str) -> Callable[[Runs], float | None]:
+def _skips(model: str) -> Measure:
     """The share of the samples on three functions of B whose wrong answer is what fewer of them make."""
 
     def measure(runs: Runs) -> float | None:
@@ -159,26 +158,11 @@ def _of_passes() -> list[Criterion]:
     ]
 
 
-def _of(arm: str, quantity: str, measure: Callable[[Runs], float | None], **bounds: Any) -> Criterion:
+def _of(arm: str, quantity: str, measure: Measure, **bounds: Any) -> Criterion:
     return Criterion(arm=arm, quantity=quantity, measure=measure, **bounds)
 
 
 # ------------------------------------------------------------------------------------------------ charts
-
-
-def _means(seeds: Sequence[Runs], measure: Callable[[Runs], float | None]) -> Estimate | None:
-    found = [value for runs in seeds if (value := measure(runs)) is not None]
-    return t_interval(found) if found else None
-
-
-def _bars(seeds: Sequence[Runs]) -> list[Bar]:
-    drawn = []
-    for category, member in LEVELS.items():
-        for model in MODELS:
-            found = _means(seeds, _right(model, member))
-            if found is not None:
-                drawn.append(Bar(category=category, series=model, value=found.mean, low=found.low, high=found.high))
-    return drawn
 
 
 def _passed(model: str) -> Callable[[Runs], dict[float, float]]:
@@ -198,7 +182,7 @@ def _charts(seeds: Sequence[Runs]) -> list[Chart]:
         "How many functions in a row each model can apply",
         "Right samples by how many functions a question applies. All four models know every function alone and have read a few "
         "worked pairs. RL on pairs is of group A only, and none of them was ever trained on more than two functions in a row.",
-        _bars(seeds),
+        mean_bars(seeds, [(at, model, _right(model, member)) for at, member in LEVELS.items() for model in MODELS]),
         x="functions, how many",
         y="accuracy",
         share=True,

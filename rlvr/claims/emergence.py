@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
-from rlvr.claims.claim import Arm, Claim, Criterion, Runs
-from rlvr.claims.reading import by_step, evaluated, mean_line
+from rlvr.claims.claim import Arm, Claim, Criterion, Measure, Runs
+from rlvr.claims.reading import by_step, evaluated, mean_bars, mean_line
 from rlvr.report.blocks import Chart
-from rlvr.report.plots import Bar, bars, lines
-from rlvr.statistics import t_interval
+from rlvr.report.plots import bars, lines
 
 BASE = Arm(name="pretraining", config="emergence/base.yaml")
 SFT = Arm(name="calibration", config="emergence/sft.yaml", start=BASE)
@@ -31,7 +30,7 @@ def _arms(quick: bool) -> Sequence[Arm]:
     return [BASE, SFT, BEFORE, RL, AFTER, more, after_more, BARE, BARE_RL, BARE_AFTER]
 
 
-def _of(arm: str, what: str) -> Callable[[Runs], float | None]:
+def _of(arm: str, what: str) -> Measure:
     return lambda runs: evaluated(runs[arm], what)
 
 
@@ -73,10 +72,6 @@ def _criteria(_quick: bool) -> Sequence[Criterion]:
 def _charts(seeds: Sequence[Runs]) -> list[Chart]:
     drawn = [mean_line(arm, seeds, by_step(arm, "mode/cot/probability")) for arm in ("RL", "RL without reasoning")]
     drawn.append(mean_line("RL: accuracy", seeds, by_step("RL", "reward/mean")))
-    ends = [
-        (arm, t_interval([found for runs in seeds if (found := _of(arm, GREEDY)(runs)) is not None]))
-        for arm in EVALUATED
-    ]
     return [
         lines(
             "emergence-takeover",
@@ -91,7 +86,7 @@ def _charts(seeds: Sequence[Runs]) -> list[Chart]:
             "emergence-accuracy",
             "What each of them can do in the end",
             "Greedy accuracy on questions that were never trained on; chance is 0.5.",
-            [Bar(category=arm, value=found.mean, low=found.low, high=found.high) for arm, found in ends],
+            mean_bars(seeds, [(arm, "", _of(arm, GREEDY)) for arm in EVALUATED]),
             x="model",
             y="greedy accuracy",
             share=True,

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from random import Random
 from statistics import fmean
 from typing import Any
 
-from rlvr.claims.claim import Arm, Claim, Criterion, Runs
-from rlvr.claims.reading import by_step, evaluated, first_step, mean_line
+from rlvr.claims.claim import Arm, Claim, Criterion, Measure, Runs
+from rlvr.claims.reading import by_step, evaluated, first_step, mean_bars, mean_line
 from rlvr.config import ModsumConfig
 from rlvr.report.blocks import Chart
 from rlvr.report.plots import Bar, bars, lines
 from rlvr.report.runs import Run
-from rlvr.statistics import t_interval
 from rlvr.tasks import make_task, thinking
 
 WORKED = Arm(name="worked answers first", config="expert/worked.yaml")
@@ -113,7 +112,7 @@ def _unbroken(chains: Sequence[Sequence[bool]], steps: int) -> float:
     return fmean(not any(chain[:steps]) for chain in chains)
 
 
-def _error_ratio(arm: Arm) -> Callable[[Runs], float | None]:
+def _error_ratio(arm: Arm) -> Measure:
     def measure(runs: Runs) -> float | None:
         before, after = error_rates(list(steps_taken(runs[arm.name])))
         return after / before if before and after is not None else None
@@ -128,17 +127,17 @@ def _beyond_power(runs: Runs) -> float | None:
     return None if error is None else _unbroken(chains, len(chains[0])) - (1 - error) ** len(chains[0])
 
 
-def _of(arm: Arm, what: str) -> Callable[[Runs], float | None]:
+def _of(arm: Arm, what: str) -> Measure:
     """A number of an arm's last evaluation; None also if there is no such arm."""
     return lambda runs: evaluated(runs[arm.name], what) if arm.name in runs else None
 
 
-def _of_expert(arm: Arm) -> Callable[[Runs], float | None]:
+def _of_expert(arm: Arm) -> Measure:
     """How often they are right whom an arm imitates."""
     return lambda runs: demonstrated(runs[arm.name], runs[arm.name])
 
 
-def _beyond_expert(arm: Arm, what: str, taught: Arm) -> Callable[[Runs], float | None]:
+def _beyond_expert(arm: Arm, what: str, taught: Arm) -> Measure:
     def measure(runs: Runs) -> float | None:
         found, expert = evaluated(runs[arm.name], what), demonstrated(runs[taught.name], runs[arm.name])
         return None if found is None or expert is None else found - expert
@@ -280,15 +279,17 @@ def _carried_on(quick: bool) -> list[Criterion]:
 
 def _expert_bars(seeds: Sequence[Runs]) -> list[Bar]:
     kinds = (("random errors", RANDOM, RANDOM_RL), ("the same errors always", BIASED, BIASED_RL))
-    drawn = []
-    for place, category in enumerate(("the expert", "imitation, sampled", "imitation, greedy", "then RL, sampled")):
-        for series, taught, trained in kinds:
-            of = (_of_expert(taught), _of(taught, ACCURACY), _of(taught, GREEDY), _of(trained, ACCURACY))[place]
-            values = [value for runs in seeds if (value := of(runs)) is not None]
-            if values:
-                found = t_interval(values)
-                drawn.append(Bar(category=category, series=series, value=found.mean, low=found.low, high=found.high))
-    return drawn
+    whose = ("the expert", "imitation, sampled", "imitation, greedy", "then RL, sampled")
+    drawn = [
+        (category, series, measure)
+        for series, taught, trained in kinds
+        for category, measure in zip(
+            whose,
+            (_of_expert(taught), _of(taught, ACCURACY), _of(taught, GREEDY), _of(trained, ACCURACY)),
+            strict=True,
+        )
+    ]
+    return mean_bars(seeds, sorted(drawn, key=lambda each: whose.index(each[0])))
 
 
 def _unbroken_points(runs: Runs) -> dict[float, float]:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from functools import cache
 from statistics import fmean, linear_regression
 
-from rlvr.claims.claim import Arm, Claim, Criterion, Runs
+from rlvr.claims.claim import Arm, Claim, Criterion, Measure, Runs
 from rlvr.claims.reading import column, evaluated, first_step, mean_line, steps
 from rlvr.report.blocks import Chart
 from rlvr.report.fits import Fit, log_odds, logistic
@@ -220,9 +220,7 @@ def _of_gradients(quick: bool) -> list[Criterion]:
     lowest, shares = STARTS[-1], _starts(quick)
     adam, sgd = (_gradient_name(optimizer, lowest) for optimizer in ("Adam", "SGD"))
 
-    def criterion(
-        arm: str, quantity: str, measure: Callable[[Runs], float | None], predicted: str, **bounds: float
-    ) -> Criterion:
+    def criterion(arm: str, quantity: str, measure: Measure, predicted: str, **bounds: float) -> Criterion:
         return Criterion(
             arm=arm,
             quantity=quantity,

@@ -6,13 +6,12 @@ import math
 from collections import Counter
 from collections.abc import Callable, Sequence
 
-from rlvr.claims.claim import Arm, Claim, Criterion, Runs
-from rlvr.claims.reading import by_step, column, evaluated, mean_line, steps
+from rlvr.claims.claim import Arm, Claim, Criterion, Measure, Runs
+from rlvr.claims.reading import by_step, column, evaluated, mean_bars, mean_line, steps
 from rlvr.report.blocks import Chart
 from rlvr.report.fits import logistic
-from rlvr.report.plots import Bar, bars, lines
+from rlvr.report.plots import bars, lines
 from rlvr.report.runs import Run
-from rlvr.statistics import t_interval
 
 KNOWN = {"name": "facts", "people": 1024}
 UNKNOWN = {**KNOWN, "first": 1024}
@@ -60,12 +59,12 @@ def _arms(quick: bool) -> Sequence[Arm]:
     return [*FACTS, *(arm for penalty in PENALTIES for arm in _doubtful(penalty))]
 
 
-def _answered(arm: Arm) -> Callable[[Runs], float | None]:
+def _answered(arm: Arm) -> Measure:
     """How often it answers about people of whom it was never told anything."""
     return lambda runs: evaluated(runs[arm.name], P_ANSWER, "unseen")
 
 
-def _known(arm: Arm) -> Callable[[Runs], float | None]:
+def _known(arm: Arm) -> Measure:
     return lambda runs: evaluated(runs[arm.name], "accuracy", "known")
 
 
@@ -99,7 +98,7 @@ def answered_by_reliability(run: Run) -> dict[float, tuple[float, int]]:
     return {level: (answered[level] / counts[level], counts[level]) for level in sorted(counts)}
 
 
-def _switch(penalty: str) -> Callable[[Runs], float | None]:
+def _switch(penalty: str) -> Measure:
     """The reliability at which a logistic regression gives an answer a chance of one half; None if more reliability means fewer answers."""
 
     def measure(runs: Runs) -> float | None:
@@ -146,14 +145,9 @@ def _criteria(quick: bool) -> Sequence[Criterion]:
     return found
 
 
-def _mean_bar(arm: Arm, series: str, measure: Callable[[Runs], float | None], seeds: Sequence[Runs]) -> Bar:
-    found = t_interval([value for runs in seeds if (value := measure(runs)) is not None])
-    return Bar(category=arm.name, series=series, value=found.mean, low=found.low, high=found.high)
-
-
 def _charts(seeds: Sequence[Runs]) -> list[Chart]:
     drawn = [
-        _mean_bar(arm, series, measure(arm), seeds)
+        (arm.name, series, measure(arm))
         for arm in FACTS
         for series, measure in (("unseen: answered", _answered), ("known: right", _known))
     ]
@@ -163,7 +157,7 @@ def _charts(seeds: Sequence[Runs]) -> list[Chart]:
             "Who answers what nobody can know",
             "How often each model answers questions about people of whom it was never told anything, where every answer is a guess, "
             "and how often it is right about people whom it knows; both on questions that were never trained on.",
-            drawn,
+            mean_bars(seeds, drawn),
             x="model",
             y="share of the rollouts",
             share=True,

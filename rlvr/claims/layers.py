@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
-from rlvr.claims.claim import Arm, Claim, Criterion, Runs
-from rlvr.claims.reading import evaluated, mean_line
+from rlvr.claims.claim import Arm, Claim, Criterion, Measure, Runs
+from rlvr.claims.reading import evaluated, mean_bars, mean_line
 from rlvr.report.blocks import Chart
-from rlvr.report.plots import Bar, Line, bars, lines
-from rlvr.statistics import t_interval
+from rlvr.report.plots import Line, bars, lines
 
 LENGTHS = (2, 3, 4, 5, 6, 8, 16)
 """Elements in a word; each is evaluated by itself."""
@@ -68,7 +67,7 @@ def _mean(runs: Runs, arm: str) -> float | None:
     return sum(found) / len(found) if len(found) == len(TELLING) else None
 
 
-def _more(arm: str, than: str) -> Callable[[Runs], float | None]:
+def _more(arm: str, than: str) -> Measure:
     """By how much the mean accuracy over lengths from 3 on of one arm is above that of another."""
 
     def measure(runs: Runs) -> float | None:
@@ -78,15 +77,15 @@ def _more(arm: str, than: str) -> Callable[[Runs], float | None]:
     return measure
 
 
-def _reach_of(depth: int) -> Callable[[Runs], float | None]:
+def _reach_of(depth: int) -> Measure:
     return lambda runs: reach(runs, _direct(depth))
 
 
-def _at(arm: str, length: int) -> Callable[[Runs], float | None]:
+def _at(arm: str, length: int) -> Measure:
     return lambda runs: of_length(runs, arm, length)
 
 
-def _greedy(arm: Arm) -> Callable[[Runs], float | None]:
+def _greedy(arm: Arm) -> Measure:
     return lambda runs: evaluated(runs[arm.name], "greedy_accuracy")
 
 
@@ -238,23 +237,13 @@ def _by_depth(seeds: Sequence[Runs], depths: Sequence[int]) -> Chart:
 
 
 def _by_heart(seeds: Sequence[Runs]) -> Chart:
-    shown = (
-        ("hidden, trained on", SEEN),
-        ("hidden, new", HIDDEN),
-        ("worked, new", KNOWN),
-    )
-    drawn = []
-    for category, arm in shown:
-        found = [value for runs in seeds if (value := _greedy(arm)(runs)) is not None]
-        if found:
-            estimate = t_interval(found)
-            drawn.append(Bar(category=category, value=estimate.mean, low=estimate.low, high=estimate.high))
+    shown = (("hidden, trained on", SEEN), ("hidden, new", HIDDEN), ("worked, new", KNOWN))
     return bars(
         "layers-overfitting",
         "What cannot be worked out is learnt by heart",
         "512 words of eight elements, seen again and again. With one element hidden nobody can know the answer; with all of them, and "
         "the steps written down, the same number of words teaches how it is done. Chance is 1 in 6.",
-        drawn,
+        mean_bars(seeds, [(category, "", _greedy(arm)) for category, arm in shown]),
         x="words",
         y="greedy accuracy",
         share=True,

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
-from rlvr.claims.claim import Runs
-from rlvr.report.plots import Line
+from rlvr.claims.claim import Measure, Runs
+from rlvr.report.plots import Bar, Line
 from rlvr.report.runs import Run
 from rlvr.report.series import Column, series_of
 from rlvr.statistics import t_interval
@@ -54,6 +54,17 @@ def mean_line(name: str, seeds: Sequence[Runs], points: Callable[[Runs], dict[fl
         low=[each.low for each in estimates] if several else None,
         high=[each.high for each in estimates] if several else None,
     )
+
+
+def mean_bars(seeds: Sequence[Runs], drawn: Iterable[tuple[str, str, Measure]]) -> list[Bar]:
+    """A bar of a mean over seeds, with its t-interval, for each category, series and measure; none where no seed gives a number."""
+    found = []
+    for category, series, measure in drawn:
+        values = [value for runs in seeds if (value := measure(runs)) is not None]
+        if values:
+            mean = t_interval(values)
+            found.append(Bar(category=category, series=series, value=mean.mean, low=mean.low, high=mean.high))
+    return found
 
 
 def by_step(arm: str, metric: str) -> Callable[[Runs], dict[float, float]]:

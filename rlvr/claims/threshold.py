@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from statistics import fmean
 from typing import Any
 
-from rlvr.claims.claim import Arm, Claim, Criterion, Runs
+from rlvr.claims.claim import Arm, Claim, Criterion, Measure, Runs
 from rlvr.claims.growth import base as tagged_base
 from rlvr.claims.reading import evaluated
 from rlvr.report.blocks import Chart
@@ -136,11 +136,11 @@ def _points(runs: Runs, each: Format) -> list[tuple[float, float]]:
     return found
 
 
-def _flip(each: Format) -> Callable[[Runs], float | None]:
+def _flip(each: Format) -> Measure:
     return lambda runs: flip(_points(runs, each))
 
 
-def _gap(quick: bool) -> Callable[[Runs], float | None]:
+def _gap(quick: bool) -> Measure:
     """Mean distance between the share of worked documents and P(cot)."""
 
     def measure(runs: Runs) -> float | None:

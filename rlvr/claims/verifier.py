@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from rlvr.claims.claim import Arm, Claim, Criterion, Runs
-from rlvr.claims.reading import by_step, mean_line
+from rlvr.claims.claim import Arm, Claim, Criterion, Measure, Runs
+from rlvr.claims.reading import by_step, mean_bars, mean_line
 from rlvr.report.blocks import Chart
 from rlvr.report.fits import fitted, log_odds, logistic
 from rlvr.report.plots import Bar, bars, lines
 from rlvr.report.runs import Run
 from rlvr.report.series import series_of
-from rlvr.statistics import t_interval
 
 P_COT = "mode/cot/probability"
 CHANCE = 0.5
@@ -144,7 +143,11 @@ def _odds(share: float, count: float) -> float:
     return log_odds((share * count + 0.5) / (count + 1))
 
 
-def _share_of(arm: str, whole: str) -> Callable[[Runs], float | None]:
+def _slope_of(noise: Noise) -> Measure:
+    return lambda runs: star_slope(runs[_star(noise)])
+
+
+def _share_of(arm: str, whole: str) -> Measure:
     """The pace of an arm as a share of another's."""
 
     def measure(runs: Runs) -> float | None:
@@ -154,7 +157,7 @@ def _share_of(arm: str, whole: str) -> Callable[[Runs], float | None]:
     return measure
 
 
-def _to_majority(clipped: bool) -> Callable[[Runs], float | None]:
+def _to_majority(clipped: bool) -> Measure:
     """How far the log-odds moved towards what was likelier at the start, the mean of both starts."""
 
     def measure(runs: Runs) -> float | None:
@@ -164,7 +167,7 @@ def _to_majority(clipped: bool) -> Callable[[Runs], float | None]:
     return measure
 
 
-def _linearity_of(noises: Sequence[Noise]) -> Callable[[Runs], float | None]:
+def _linearity_of(noises: Sequence[Noise]) -> Measure:
     def measure(runs: Runs) -> float | None:
         paces = [(noise.youden, found) for noise in noises if (found := pace(runs[_gradient(noise)])) is not None]
         return linearity(paces) if len(paces) == len(noises) else None
@@ -216,7 +219,7 @@ def _star_criterion(noise: Noise) -> Criterion:
     return Criterion(
         arm=_star(noise),
         quantity="growth of the log-odds of P(cot), a round",
-        measure=lambda runs: star_slope(runs[_star(noise)]),
+        measure=_slope_of(noise),
         at_least=round(slope - margin, 3),
         at_most=round(slope + margin, 3),
         predicted=f"{slope:.2f}",
@@ -309,7 +312,7 @@ def _charts(seeds: Sequence[Runs]) -> list[Chart]:
         bar
         for noise in noises
         for bar in (
-            _bar(noise.name, "measured", [star_slope(runs[_star(noise)]) for runs in seeds]),
+            *mean_bars(seeds, [(noise.name, "measured", _slope_of(noise))]),
             Bar(category=noise.name, series="predicted", value=noise.star_slope),
         )
     ]
@@ -317,7 +320,7 @@ def _charts(seeds: Sequence[Runs]) -> list[Chart]:
         bar
         for noise in noises
         for bar in (
-            _bar(noise.name, "measured", _known(seeds, _share_of(_gradient(noise), _gradient(EXACT)))),
+            *mean_bars(seeds, [(noise.name, "measured", _share_of(_gradient(noise), _gradient(EXACT)))]),
             Bar(category=noise.name, series="predicted: J", value=noise.youden),
         )
     ]
@@ -369,15 +372,6 @@ def _random_chart(seeds: Sequence[Runs]) -> Chart:
         y="P(cot)",
         share=True,
     )
-
-
-def _known(seeds: Sequence[Runs], measure: Callable[[Runs], float | None]) -> list[float]:
-    return [found for runs in seeds if (found := measure(runs)) is not None]
-
-
-def _bar(category: str, series: str, values: Sequence[float]) -> Bar:
-    found = t_interval(values)
-    return Bar(category=category, series=series, value=found.mean, low=found.low, high=found.high)
 
 
 CLAIM = Claim(
