@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from rlvr.claims.jobs import Job
-from rlvr.errors import RlvrError
+from rlvr.errors import RlvrError, TrainingStoppedError
 from rlvr.runtime import signals
 
 LOOK_EVERY = 0.5
@@ -45,7 +45,6 @@ class Worker:
 
     def begin(self, job: Job) -> None:
         """Have a run made."""
-        job.path.parent.mkdir(parents=True, exist_ok=True)
         self.job = job
         settings = list(job.settings)
         asked = {"file": str(job.file), "settings": settings, "run": str(job.path), "log": str(log_of(job))}
@@ -58,7 +57,11 @@ class Worker:
         job, self.job = self.job, None
         line = self.stdout.readline()
         if not line:
-            raise RuntimeError(f"a run ended without an answer; its last words are in {log_of(job)}")
+            log = log_of(job)
+            said = log.read_text(encoding="utf-8", errors="replace").splitlines() if log.exists() else []
+            raise RuntimeError(
+                f"a run ended without an answer ({''.join(said[-1:])}); all that it said is in {log_of(job)}"
+            )
         return job, json.loads(line)
 
     def end(self) -> None:
@@ -79,9 +82,12 @@ def make(jobs: Sequence[Job], count: int, tell: Tell) -> dict[str, str]:
     """Make all runs, those that others start from before these; of those whose training had to stop, why, by key.
 
     jobs: as ``in_order`` gives them. count: of processes. A run that starts from a stopped one goes on from its last checkpoint, or
-    is stopped too if there is none. Raises RlvrError if a run is refused, and StopRequestedError at a signal, when all is saved.
+    is stopped too if there is none. Raises RlvrError if a run is refused, TrainingStoppedError if one cannot be written, which says
+    nothing about the claim, and StopRequestedError at a signal, when all is saved.
     """
     waiting, done, stopped = {job.key: job for job in jobs}, set[str](), dict[str, str]()
+    for folder in {job.path.parent for job in jobs}:
+        _make_folder(folder)
     with signals.watched(), _workers(min(count, len(jobs))) as (idle, selector):
         while len(done) < len(jobs):
             while idle and (job := _ready(waiting, done)) is not None:
@@ -96,12 +102,21 @@ def make(jobs: Sequence[Job], count: int, tell: Tell) -> dict[str, str]:
                     ended = {"stopped": f"it starts from a run that stopped: {ended['refused']}"}
                 if "refused" in ended:
                     raise RlvrError(str(log_of(job)), ended["refused"])
+                if "unwritten" in ended:
+                    raise TrainingStoppedError(ended["unwritten"])
                 if "stopped" in ended:
                     stopped[job.key] = ended["stopped"]
                 done.add(job.key)
                 tell(job, len(done), len(jobs))
             signals.check()
     return stopped
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RlvrError(str(folder), f"cannot be made: {error.strerror}", remedy="choose another with --out") from None
 
 
 def _ready(waiting: dict[str, Job], done: set[str]) -> Job | None:

@@ -24,17 +24,18 @@ def main() -> None:
         job = json.loads(line)
         with open(job["log"], "a", encoding="utf-8") as log:
             os.dup2(log.fileno(), 2)
-        answers.write(json.dumps(_made(job)) + "\n")
+        answers.write(json.dumps(made(job)) + "\n")
         answers.flush()
 
 
-def _made(job: dict[str, Any]) -> dict[str, str]:
-    """How a run ended: ``{}`` well, ``stopped`` where training had to, ``refused`` where it could not begin, or ``interrupted``."""
+def made(job: dict[str, Any]) -> dict[str, str]:
+    """How a run ended: ``{}`` well, ``stopped`` where training had to, ``unwritten`` where the system refused a write, ``refused`` where
+    it could not begin, or ``interrupted``."""
     try:
         stage, config = load(Path(job["file"]), job["settings"])
         launch(stage, config, checked(config), Path(job["run"]))
     except TrainingStoppedError as error:
-        return {"stopped": str(error)}
+        return {"unwritten" if isinstance(error.__cause__, OSError) else "stopped": str(error)}
     except RlvrError as error:
         return {"refused": str(error)}
     except StopRequestedError as error:

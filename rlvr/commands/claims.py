@@ -69,6 +69,8 @@ def run_claims(
     for claim in claims:
         results.append(reproduce(claim, asked, _telling(claim)))
         console().print(terminal_table(results[-1]))
+        for path, why in results[-1].stopped.items():
+            say(f"note: {path} stopped: {why}")
     page = write_report(CLAIMS, asked.folder)
     say("; ".join(f"{result.claim}: {result.verdict}" for result in results))
     print(page)

@@ -1,5 +1,6 @@
 """``rlvr claims``: what it makes, judges, keeps and refuses. The smallest trainings that there are: what they find is not the point."""
 
+import errno
 import json
 import math
 import signal
@@ -11,11 +12,14 @@ import pytest
 from conftest import Answer, call, loaded, start
 
 from rlvr.claims import CLAIMS
+from rlvr.claims import worker as worker_process
 from rlvr.claims.claim import Claim, Criterion
-from rlvr.claims.jobs import CONFIGS, everything, in_order, jobs_of
+from rlvr.claims.jobs import CONFIGS, Job, everything, in_order, jobs_of
 from rlvr.claims.results import SHIPPED, judged, read, verdict_of
+from rlvr.claims.running import Worker
 from rlvr.config_file import load
 from rlvr.report.runs import Run
+from rlvr.runtime.files import Writing
 
 TINY = (
     *("base.train.max_steps=2", "base.train.warmup_steps=0", "base.model.width=8", "base.model.heads=2"),
@@ -132,6 +136,35 @@ def test_a_mistake_is_one_line(arguments: list[str], said: str, tmp_path: Path) 
     assert answer.code == 2
     assert said in answer.err.replace("\n", " ")
     assert not (tmp_path / "claims").exists()
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    answer = call("claims", "run", "emergence", "--out", tmp_path / "file")
+    assert answer.code == 2
+    assert f"{tmp_path}/file/made: cannot be made: Not a directory; choose another with --out" in answer.err
+
+
+def test_a_process_that_dies_is_our_fault_and_says_where_to_look(tmp_path: Path) -> None:
+    worker = Worker()
+    worker.begin(Job(file=tmp_path, settings=(), path=tmp_path / "run", key="k", start=None, before=0))
+    worker.process.kill()
+    worker.process.wait()
+    (tmp_path / "run.log").write_text("Traceback\nMemoryError: cannot allocate memory\n")
+    with pytest.raises(RuntimeError, match=r"cannot allocate memory.*run\.log"):
+        worker.ended()
+    worker.end()
+
+
+def test_a_full_disk_says_nothing_about_a_claim(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        with Writing(tmp_path / "metrics.jsonl"):
+            raise OSError(errno.ENOSPC, "no space")
+
+    monkeypatch.setattr(worker_process, "launch", full)
+    monkeypatch.setattr(worker_process, "checked", lambda _: [])
+    job = {"file": str(CONFIGS / "emergence" / "base.yaml"), "settings": [], "run": str(tmp_path)}
+    assert list(worker_process.made(job)) == ["unwritten"]
 
 
 def test_a_damaged_result_is_named(tmp_path: Path) -> None:
