@@ -39,7 +39,7 @@ def main() -> None:
 def take_over(claim: Claim, result: Result) -> None:
     """A result into the program, its table and pictures into the tour."""
     charts = {chart.name: chart for chart in claim.charts(runs_of(result))}
-    write(file_of(SHIPPED, claim.id, quick=False, changed=False), result.model_copy(update={"runs": []}))
+    write(file_of(SHIPPED, claim.id, quick=False, changed=False), result)
     for chapter in sorted(TOUR.glob("*.md")):
         fill(chapter, f"measured: {claim.id}", f"\n{summary(result)}\n\n{markdown(table_of(result, None))}\n")
         for name in re.findall(r"<!-- picture: ([a-z0-9-]+) -->", chapter.read_text(encoding="utf-8")):
@@ -62,8 +62,10 @@ def experiment(claim: Claim, result: Result) -> str:
 
 def summary(result: Result) -> str:
     """The verdict, and what it was made from, where and when."""
-    took = f"{result.minutes:.0f} minutes on {result.machine}" if result.minutes is not None else result.machine
-    return f"**{result.verdict}** ({took}, {result.date}; made from {result.made_from})"
+    runs = len({path for runs in result.runs for path in runs.values()})
+    before = f", {result.earlier} of them before" if result.earlier else ""
+    took = f"{runs} runs{before}, in {result.minutes:.0f} minutes"
+    return f"**{result.verdict}** ({took} on {result.machine}, {result.date}; made from {result.made_from})"
 
 
 def markdown(table: Table) -> str:

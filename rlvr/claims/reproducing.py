@@ -44,9 +44,9 @@ def reproduce(claim: Claim, asked: Asked, tell: Tell) -> Result:
     """Make the runs of a claim that are not there yet, judge it, and keep the result. Raises what ``make`` raises."""
     seeds = jobs_by_seed(claim, asked)
     jobs = in_order(job for jobs in seeds for job in jobs.values())
-    anew, begin = not any(job.path.exists() for job in jobs), time.monotonic()
+    earlier, begin = sum(job.path.exists() for job in jobs), time.monotonic()
     stopped = make(jobs, asked.processes, tell)
-    minutes = (time.monotonic() - begin) / 60 if anew else None
+    minutes = (time.monotonic() - begin) / 60
     runs = [{name: _open(job.path) for name, job in jobs.items()} for jobs in seeds]
     rows = judged(claim.criteria(asked.quick), runs)
     result = Result(
@@ -60,6 +60,7 @@ def reproduce(claim: Claim, asked: Asked, tell: Tell) -> Result:
         runs=[{name: str(job.path) for name, job in jobs.items()} for jobs in seeds],
         stopped={str(job.path): stopped[job.key] for job in jobs if job.key in stopped},
         minutes=minutes,
+        earlier=earlier,
         machine=f"{platform.machine()}, {os.cpu_count()} cores",
         date=time.strftime("%Y-%m-%d"),
     )

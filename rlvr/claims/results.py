@@ -52,7 +52,7 @@ class Result(_Kept):
     """What a claim was found to be. made_from: twelve digits that stand for every configuration and version behind it.
 
     changes: what was set otherwise than the claim has it. runs: of each seed, the run directories by arm. stopped: why the training
-    of a run had to stop, by its directory. minutes: that this took, None if some of the runs were there already.
+    of a run had to stop, by its directory. minutes: that this took, when so many runs as earlier says had been made, or begun, before.
     """
 
     claim: str
@@ -64,7 +64,8 @@ class Result(_Kept):
     rows: list[Row]
     runs: list[dict[str, str]]
     stopped: dict[str, str]
-    minutes: float | None
+    minutes: float
+    earlier: int
     machine: str
     date: str
 

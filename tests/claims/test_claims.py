@@ -75,7 +75,7 @@ def test_what_is_finished_is_not_made_again(folder: Path) -> None:
     new = json.loads((folder / "emergence.quick.changed.json").read_text())
     assert new["rows"] == old["rows"]
     assert new["made_from"] == old["made_from"]
-    assert new["minutes"] is None  # nothing was timed
+    assert (old["earlier"], new["earlier"]) == (0, 10)
 
 
 def test_another_dial_makes_only_what_follows_from_it(folder: Path) -> None:
