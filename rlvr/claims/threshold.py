@@ -204,8 +204,8 @@ CLAIM = Claim(
     title="The threshold",
     said="Greedy decoding answers at once although the model can work the answer out, until the worked way is likelier than each "
     "single guess: at 1/(M + 1), or at 1/2 where both ways announce themselves.",
-    by="Tsilivis et al., arXiv:2510.11495 (1/3 for parity); the talk on data without intermediate steps: the probability of responding "
-    "immediately is the highest",
+    by="Tsilivis et al., arXiv:2510.11495 (1/3 for parity); the talk on data without intermediate steps, on why a model "
+    "answers at once",
     numbers=(33,),
     minutes=8.0,
     theory="""
