@@ -83,8 +83,10 @@ def lines(
 ) -> Chart:
     """Lines over x, with bands where they have intervals. share: the y axis goes from 0 to 1. log: it is logarithmic.
 
-    A line of few values has a dot at each, so that one value can be seen, and its intervals as bars.
+    A line of few values has a dot at each, so that one value can be seen, and its intervals as bars. Intervals of shares end where
+    shares do.
     """
+    drawn = [_of_shares(line) for line in drawn] if share else drawn
     across, caption, drawn = _across(drawn, x), _averaged(drawn), thinned(drawn)
     values = [row for line in drawn for row in _rows(line, log=log)]
     up = {"field": "value", "type": "quantitative", "title": y, **_upwards(values, share=share, log=log)}
@@ -156,7 +158,10 @@ def stacked(
 
 
 def bars(name: str, title: str, summary: str, drawn: Sequence[Bar], *, x: str, y: str, share: bool = False) -> Chart:
-    """Bars by category in the order given, side by side where there are several series, with their intervals."""
+    """Bars by category in the order given, side by side where there are several series, with their intervals; those of shares end where
+    shares do."""
+    if share:
+        drawn = [replace(bar, low=_share(bar.low), high=_share(bar.high)) for bar in drawn]
     categories = list(dict.fromkeys(bar.category for bar in drawn))
     series = list(dict.fromkeys(bar.series for bar in drawn))
     values = [
@@ -230,6 +235,15 @@ def _means(starts: Sequence[float], x: Sequence[float], values: Sequence[float |
             sums[stretch] += value
             counts[stretch] += 1
     return [total / count if count else None for total, count in zip(sums, counts, strict=True)]
+
+
+def _of_shares(line: Line) -> Line:
+    low, high = (None if ends is None else [_share(end) for end in ends] for ends in (line.low, line.high))
+    return replace(line, low=low, high=high)
+
+
+def _share(value: float | None) -> float | None:
+    return None if value is None else min(1.0, max(0.0, value))
 
 
 def _rows(line: Line, *, log: bool = False) -> list[dict[str, Any]]:

@@ -207,7 +207,7 @@ def line_of(measure: Measure, arm: Arm) -> Line | None:
     steps = sorted({step for column in columns for step in column})
     if not steps:
         return None
-    estimates = [_bounded(t_interval([c[step] for c in columns if step in c]), measure) for step in steps]
+    estimates = [t_interval([c[step] for c in columns if step in c]) for step in steps]
     several = any(estimate.low is not None for estimate in estimates)
     return Line(
         name=arm.name,

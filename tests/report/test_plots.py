@@ -21,6 +21,17 @@ def values(chart: Chart) -> list[dict[str, Any]]:
     return chart.spec["data"]["values"]
 
 
+def test_intervals_of_shares_end_where_shares_do() -> None:
+    wide = Line(name="a", x=[1, 2], values=[0.5, 0.9], low=[-0.5, 0.6], high=[0.7, 1.2])
+    assert [(row["low"], row["high"]) for row in values(lines("c", "t", "s", [wide], y="y", share=True))] == [
+        (0.0, 0.7),
+        (0.6, 1.0),
+    ]
+    assert values(lines("c", "t", "s", [wide], y="y"))[1]["high"] == 1.2
+    bar = Bar(category="a", value=0.9, low=0.6, high=1.2)
+    assert values(bars("c", "t", "s", [bar], x="x", y="y", share=True))[0]["high"] == 1.0
+
+
 def test_the_legend_shows_colours_and_dashes_and_names_are_shown_as_they_are() -> None:
     many = range(1, FEW + 2)
     both = [Line(name=name, x=many, values=list(many)) for name in ("a", HOSTILE)]
