@@ -20,7 +20,7 @@ def evaluated(run: Run, what: str, task: str | None = None) -> float | None:
     for row in reversed(run.rows):
         if f"{name}/accuracy" in row:
             value = row.get(f"{name}/{what}")
-            return 0.0 if value is None and what.startswith("mode/") and what.endswith("probability") else value
+            return 0.0 if value is None and _is_share_of_mode(what) else value
     return None
 
 
@@ -68,11 +68,16 @@ def mean_bars(seeds: Sequence[Runs], drawn: Iterable[tuple[str, str, Measure]]) 
 
 
 def by_step(arm: str, metric: str) -> Callable[[Runs], dict[float, float]]:
-    """The values of a metric in the rows of an arm, by step, for ``mean_line``."""
+    """The values of a metric in the rows of an arm, by step, for ``mean_line``. A way that did not occur has probability 0."""
+    absent = 0.0 if _is_share_of_mode(metric) else None
 
     def points(runs: Runs) -> dict[float, float]:
         series = series_of(runs[arm])
         pairs = zip(series.steps, series.column(metric), strict=True)
-        return {step: value for step, value in pairs if value is not None}
+        return {step: found for step, value in pairs if (found := absent if value is None else value) is not None}
 
     return points
+
+
+def _is_share_of_mode(metric: str) -> bool:
+    return metric.startswith("mode/") and metric.endswith("probability")
