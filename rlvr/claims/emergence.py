@@ -101,7 +101,7 @@ CLAIM = Claim(
     "pretraining alone does not do it.",
     by="Tsilivis et al., arXiv:2510.11495; the talk on the emergence of reasoning and on data without intermediate steps",
     numbers=(31, 26),
-    minutes=12.0,
+    minutes=8.0,
     theory="""
 The parity of sixteen bits cannot be learnt from question and answer alone by so small a model from so few examples, yet is easy one bit at
 a time. Among the documents 5 % write the running parity first. A model that imitates them all answers at once in 95 % of the cases and is

@@ -348,7 +348,7 @@ CLAIM = Claim(
     by="The talk on the conditions for RL to work, on supervised learning against RL and on going off the road; the leaps of Tsilivis et "
     "al., arXiv:2510.11495; Zhang et al., Transcendence, arXiv:2406.11741; Ross, Gordon and Bagnell, DAgger, arXiv:1011.0686",
     numbers=(40, 21, 10),
-    minutes=7.0,
+    minutes=8.0,
     theory="""
 Eight digits are summed modulo 10. The base knows four ways, and a way is announced in its first word: one digit a step (5 % of its
 documents), two, four, or no steps at all. To fold one digit is to know a table of 100 entries, to fold four one of 100,000, which a model

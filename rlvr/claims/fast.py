@@ -197,7 +197,7 @@ CLAIM = Claim(
     "become longer because long ones become likelier.",
     by="Tsilivis et al., arXiv:2510.11495, and DeepSeek-R1, arXiv:2501.12948 (length); the talk on emergence and on post-training's share",
     numbers=(34, 2),
-    minutes=10.0,
+    minutes=8.0,
     theory="""
 If each round doubles the odds of the worked way, then a start with half the odds needs one round more: rounds grow with the logarithm of
 how rare it was. For parity a worked answer is right and a direct one in half of the cases, so that keeping the right ones doubles the odds.

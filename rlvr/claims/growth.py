@@ -323,7 +323,7 @@ CLAIM = Claim(
     "comes near to such growth, plain SGD does not.",
     by="Tsilivis et al., arXiv:2510.11495 (for two answers); the talk on the emergence of reasoning: 1 becomes 2, 2 becomes 4, 4 becomes 8",
     numbers=(32,),
-    minutes=8.5,
+    minutes=9.0,
     theory="""
 STaR keeps what is right and imitates it. Let p be the share of worked answers, right with probability a_cot, the others with a_direct.
 Among what is kept the odds of the worked way are p a_cot / ((1 - p) a_direct), and a model that imitates it completely answers so in the

@@ -207,7 +207,7 @@ CLAIM = Claim(
     by="Tsilivis et al., arXiv:2510.11495 (1/3 for parity); the talk on data without intermediate steps, on why a model "
     "answers at once",
     numbers=(33,),
-    minutes=8.0,
+    minutes=7.0,
     theory="""
 Greedy decoding takes the likeliest token at each place, not the likeliest way of answering. A model that knows the worked way and can only guess
 otherwise, and that imitates its documents, splits the probability 1 - p of answering at once evenly over the M guesses. Untagged, the chain of
