@@ -62,6 +62,7 @@ def test_the_page_has_the_claim_its_table_and_its_charts(folder: Path) -> None:
         "emergence-takeover",
         "chance, 0.5; at most 0.55",
         "--set base.train.max_steps=2",
+        "shipped (3 seeds)",
     ):
         assert text in page, text
 
@@ -187,7 +188,7 @@ def test_list_says_what_there_is_and_what_was_found(folder: Path, tmp_path: Path
         if claim["id"] == "emergence"
     )
     assert mine["last"] | {"date": ""} == {"verdict": "FAIL", "quick": True, "seeds": 1, "date": "", "here": True}
-    assert "emergence" in call("claims", "list").out
+    assert "PASS (shipped," in " ".join(call("claims", "list", "--out", tmp_path / "none").out.split())
 
 
 def test_list_loads_no_torch() -> None:
