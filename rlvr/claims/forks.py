@@ -25,7 +25,7 @@ UPPER = Arm(name="top 20 %", config="forks/rl.yaml", settings={"algo.entropy_mas
 LOWER = Arm(name="bottom 80 %", config="forks/rl.yaml", settings={"algo.entropy_mask": {"bottom": 0.8}}, start=BASE)
 ANY = Arm(name="random 20 %", config="forks/rl.yaml", settings={"algo.entropy_mask": {"random": 0.2}}, start=BASE)
 TRAINED = (ALL, UPPER, ANY, LOWER)
-KINDS = ("fork of 3", "fork of 2", "forced", "blank", "sum of 1", "sum of 2", "sum of 8", "end")
+KINDS = ("fork of 3", "fork of 2", "forced", "blank", "sum of 1", "sum of 2", "sum of 6", "end")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -160,18 +160,18 @@ def _course(run: Run) -> list[float]:
 
 
 CRITERIA = (
-    # What is predicted in numbers is exact for a base that errs in sums of eight, by chance, and nowhere else.
+    # What is predicted in numbers is exact for a base that guesses sums of six, as its documents do, and errs nowhere else.
     Criterion(
         arm="base", quantity="mean entropy at forks, in multiples of that at other tokens", measure=times_as_uncertain,
-        at_least=10, predicted="36, if only forks and guesses are uncertain",
+        at_least=10, predicted="30, if only forks and guesses are uncertain",
     ),
     Criterion(
         arm="base", quantity="the same, in multiples of that at running sums", measure=times_the_sums,
-        predicted="8.5: 15 % of the sums are guesses with ln 2",
+        predicted="8.1: 16 % of the sums are guesses with ln 2",
     ),
     Criterion(
         arm="base", quantity="share of all entropy carried by the most uncertain 20 % of tokens", measure=carried,
-        at_least=0.8, predicted="0.99",
+        at_least=0.8, predicted="0.91",
     ),
     Criterion(
         arm="base", quantity="chance that a fork is more uncertain than another token (AUC)", measure=told_apart,
@@ -179,7 +179,7 @@ CRITERIA = (
     ),
     Criterion(
         arm="base", quantity="accuracy, sampled", measure=lambda runs: evaluated(runs[BASE.name], "accuracy"),
-        predicted="0.62: right without a stride of eight, else a coin toss",
+        predicted="0.62: right without a stride of six, else a coin toss",
     ),
     Criterion(
         arm="all tokens", quantity="accuracy, sampled", measure=lambda runs: evaluated(runs[ALL.name], "accuracy"),
@@ -284,17 +284,17 @@ CLAIM = Claim(
     numbers=(29,),
     minutes=5.0,
     theory="""
-A response adds up 12 bits in strides. Before each stride a token says how many bits it takes, 1, 2 or 8, and the documents draw it at
-random: a fork. What follows is fixed, blanks and the running sum. Sums of one and two bits can be learnt; the parity of eight more bits at
-once is a coin toss to a small model that has seen so few. So a perfect imitator has ln 3 or ln 2 nats at forks, ln 2 at sums of eight,
-and none elsewhere. That alone makes forks 17 % of the tokens and 36 times as uncertain as the rest, gives the most uncertain 20 % of
-the tokens 99 % of the entropy, and makes 62 % of the answers right.
+A response adds up 10 bits in strides. Before each stride a token says how many bits it takes, 1, 2 or 6, and the documents draw it at
+random: a fork. What follows is fixed, blanks and the running sum. Sums of one and two bits are right in the documents and can be learnt;
+after a stride of six their writers toss a coin and go on from there. So a perfect imitator has ln 3 or ln 2 nats at forks, ln 2 at sums of
+six, and none elsewhere. That alone makes forks 19 % of the tokens and 30 times as uncertain as the rest, gives the most uncertain 20 % of
+the tokens 91 % of the entropy, and makes 62 % of the answers right.
 
 A policy gradient moves the probability p of a token in proportion to p(1 - p). Where the model is certain there is no gradient: leaving
 those tokens out should change nothing, training them alone should teach nothing. A random fifth has the same gradient in expectation
 from a fifth of the forks: it should arrive too, but later. Entropy should change most where it was.
 
-It would be wrong if the uncertain fifth fell behind all tokens, if the certain rest learnt to avoid strides of eight, or if uncertain
+It would be wrong if the uncertain fifth fell behind all tokens, if the certain rest learnt to avoid strides of six, or if uncertain
 tokens were not the forks.
 """,
     arms=lambda _: [START, BASE, *TRAINED],
@@ -302,14 +302,15 @@ tokens were not the forks.
     charts=charts,
     caveats=(
         "What is a fork is known by construction, so that it can be checked whether entropy finds it. In a language model nobody knows.",
-        "The longest stride was six in the first pilots. In one that was trained for longer the model learnt to add six bits at once, and there was "
-        "nothing left to choose: which sums are out of reach depends on the training as much as on the model.",
+        "First the stride of six (and one of eight) was only to be too hard to learn. In pilots on other seeds some models had not learnt sums of two "
+        "after 500 steps and others had learnt those of six after 600: which sums are out of reach depends on the training, so that now "
+        "the documents guess. RL, which could teach what nobody demonstrated, has far too few steps for that here.",
         "Forks must be fewer than 20 % of the tokens, or the bottom 80 % would hold some: this is what the blanks are for.",
         "Guesses are uncertain too, though no forks. Their ln 2 is less than the ln 3 of a fork because the digits are bits; modulo 10 they "
         "would be the most uncertain tokens, and entropy would find them first. Entropy tells what is undecided, not what decides.",
-        "The bound of 10 is for all tokens that are no forks. Of running sums alone it cannot be reached while 15 % of them are guesses, "
+        "The bound of 10 is for all tokens that are no forks. Of running sums alone it cannot be reached while 16 % of them are guesses, "
         "so that is told without a verdict.",
-        "Forks that change beside tokens that do not give a rank correlation of 3f(1 - f) = 0.43 at a share f = 0.17, whatever happens "
+        "Forks that change beside tokens that do not give a rank correlation of 3f(1 - f) = 0.46 at a share f = 0.19, whatever happens "
         "within the two classes; only what is above that says more.",
         "That the random 20 % lies between the other two holds on the way, not in the end: its gradient is the same in expectation. So it "
         "is held to a slower course, and at the end to more than the bottom 80 % may have.",

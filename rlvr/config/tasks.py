@@ -93,6 +93,8 @@ class StridesConfig(Strict):
     length: Annotated[int, Field(ge=2, le=512)] = 16
     strides: Annotated[list[PositiveInt], Field(min_length=2)] = [1, 2, 8]
     """How many digits can be added at once; a demonstrator draws, each time, among those that are left to take."""
+    guessed: bool = False
+    """A demonstrator does not add up the longest stride: it draws a digit, and goes on from there."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:

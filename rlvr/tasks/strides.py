@@ -1,7 +1,8 @@
 """Sums modulo M in strides of free length: forks, where the length is chosen, among tokens that follow from it.
 
-Short strides can be learned, long ones are the parity of many digits at once, which a small model only guesses (see modsum). Whether
-an answer is right is so decided by few tokens, the forks, as is said of large models (Wang et al., arXiv:2506.01939).
+Short strides can be learned, long ones are the parity of many digits at once, which takes a small model long (see modsum), or which nobody can
+learn since its demonstrators only guess. Whether an answer is right is so decided by few tokens, the forks, as is said of large
+models (Wang et al., arXiv:2506.01939).
 """
 
 from collections.abc import Iterable, Sequence
@@ -63,7 +64,7 @@ class Strides:
         chosen = self._drawn(len(_digits(problem)), rng)
         while set(chosen) == {1}:
             chosen = self._drawn(len(_digits(problem)), rng)
-        return self._write(problem, chosen)
+        return self._write(problem, chosen, rng if self._config.guessed else None)
 
     def gold_response(self, problem: Problem) -> str:
         return self._write(problem, [1] * len(_digits(problem)))
@@ -88,12 +89,14 @@ class Strides:
             left -= chosen[-1]
         return chosen
 
-    def _write(self, problem: Problem, chosen: list[int]) -> str:
-        """The response that takes the digits in these strides."""
-        words, taken, digits = [], 0, _digits(problem)
+    def _write(self, problem: Problem, chosen: list[int], guess: Random | None = None) -> str:
+        """The response that takes the digits in these strides. guess: what the sum after the longest is drawn from; None to add it up."""
+        words, taken, total, digits = [], 0, 0, _digits(problem)
         for stride in chosen:
+            total = (total + sum(digits[taken : taken + stride])) % self._config.modulus
+            if guess is not None and stride == max(self._config.strides):
+                total = guess.randrange(self._config.modulus)
             taken += stride
-            total = sum(digits[:taken]) % self._config.modulus
             words += [f"{TAKE}{stride}", *[BLANK] * (2 * stride - 2), str(total)]
         return " ".join(words)
 

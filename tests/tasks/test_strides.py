@@ -46,6 +46,27 @@ def test_a_response_is_as_long_as_its_question_and_every_sum_in_it_is_right() ->
                 assert (place % 2, int(word)) == (1, sum(digits[: place // 2 + 1]) % 5)
 
 
+def test_a_guessed_stride_is_right_by_chance_and_gone_on_from() -> None:
+    made, rng = task(modulus=5, length=9, strides=[1, 2, 4], guessed=True), Random(0)
+    right: dict[int, list[bool]] = {1: [], 2: [], 4: []}
+    for index in range(200):
+        problem = made.problem("train", index)
+        digits = [int(word) for word in problem.question.split()[::2]]
+        before, taken, stride = 0, 0, 0
+        for word in made.respond(problem, "free", rng).split():
+            if word.startswith("take"):
+                stride = int(word.removeprefix("take"))
+            elif word != ".":
+                right[stride].append(int(word) == (before + sum(digits[taken : taken + stride])) % 5)
+                before, taken = int(word), taken + stride
+    assert all(right[1])
+    assert all(right[2])
+    assert 0.1 < sum(right[4]) / len(right[4]) < 0.3
+    assert made.gold_response(made.problem("train", 0)) == task(modulus=5, length=9, strides=[1, 2, 4]).gold_response(
+        made.problem("train", 0)
+    )
+
+
 def test_a_demonstrator_draws_every_stride_that_fits_equally_often() -> None:
     made, rng = task(length=12, strides=[1, 2, 6]), Random(0)
     first = Counter(made.respond(made.problem("train", 0), "free", rng).split()[0] for _ in range(900))
