@@ -213,6 +213,8 @@ the worked answers would show something else at work.
         "Pretraining here is two million tokens, a minute. How small a part of it RL is depends on that: a longer one makes RL's share "
         "smaller, more rollouts a step make it larger. A question is counted once for its group's sampling and once for its training, as it is "
         "computed; counted for every rollout it would be more than a tenth.",
+        "What the shipped FAIL teaches: the tenth that the talk speaks of is no law. RL's part follows from how long pretraining was, how rare the "
+        "worked way, and how many rollouts a step takes; here one seed of three stays below it.",
         "Real models also write longer chains, to check themselves or to try again, which this task has no use for.",
     ),
 )
