@@ -230,6 +230,8 @@ model would have no such signal, or RL would not use it.
         "In the part on doubtful facts pretraining asks about other people than RL and the evaluation do. When it asked about those that RL "
         "trains on, the others seemed less sure to the model, and at the dearest mistake it answered about fewer of them than it should.",
         "Width 128 instead of 64: the smaller model knew the facts less firmly, and lost a tenth of those it was not trained on to abstention.",
+        "What the shipped FAIL teaches: the price on mistakes also silences a tenth of what the model knew. In so small a model knowing and not "
+        "knowing are not far apart, and a reward that pays for silence moves both; honesty costs answers.",
         "That more unknown facts do linearly more harm (Gekhman et al.) is not tested; what they cost known ones here is told.",
     ),
 )
