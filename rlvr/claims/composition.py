@@ -246,7 +246,7 @@ questions of three functions in a row, 64 tries help the model before RL little,
         "of other things to learn from, need not forget so.",
         "On three functions of A the gap of that pilot closed by k = 64, where the model before RL was even ahead: there RL had made "
         "likelier what was there. The bound asks for what the claim says, and is kept.",
-        "What the shipped FAIL teaches: a few hundred thousand weights learn to go on with the functions that RL pays for, and forget how with the others; "
+        "What the shipped FAIL teaches: 130 thousand weights learn to go on with the functions that RL pays for, and forget how with the others; "
         "imitating right samples forgets less. Longer rows of the same functions do get better, and there RL made likelier what many "
         "tries would have found. The transfer that the paper saw in a model that had read the internet is not in this toy.",
         "Under 95 % of direct answers, as first tried on another seed, p was 0.02, too little for 64 tries to find all of what was hidden; "
