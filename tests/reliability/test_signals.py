@@ -20,6 +20,7 @@ import rlvr.collect
 import rlvr.config_file
 import rlvr.data.document_batches
 import rlvr.evaluation
+import rlvr.launch
 import rlvr.preflight
 import rlvr.report.runs
 import rlvr.rollout.continuous
@@ -113,14 +114,14 @@ def test_a_signal_in_any_phase_saves_the_present_state_and_the_run_goes_on_exact
 # What has nothing to save is ended where it is.
 BEFORE: dict[str, list[tuple[Any, str]]] = {
     "pretrain": [
-        (rlvr.preflight, "plan"), (rlvr.preflight, "check_gold"), (rlvr.stages.pretrain, "build_tokenizer"),
+        (rlvr.launch, "plan"), (rlvr.preflight, "check_gold"), (rlvr.stages.pretrain, "build_tokenizer"),
         (rlvr.stages.pretrain, "build_model"), (rlvr.stages.documents, "check_room"), (rlvr.train.checkpoint, "newest_whole"),
     ],
     "rl": [
-        (rlvr.preflight, "plan"), (rlvr.preflight, "sha256"), (rlvr.stages.rl, "load_model"), (rlvr.stages.rl, "make_collector"),
+        (rlvr.launch, "plan"), (rlvr.preflight, "sha256"), (rlvr.stages.rl, "load_model"), (rlvr.stages.rl, "make_collector"),
         (rlvr.train.checkpoint, "newest_whole"),
     ],
-    "eval": [(rlvr.preflight, "plan"), (rlvr.stages.evaluate, "load_model"), (rlvr.stages.evaluate, "check_room")],
+    "eval": [(rlvr.launch, "plan"), (rlvr.stages.evaluate, "load_model"), (rlvr.stages.evaluate, "check_room")],
     "check": [(rlvr.preflight, "plan"), (rlvr.preflight, "check_gold")],
     "data": [(rlvr.config_file, "load")],
     "inspect": [(rlvr.report.runs, "open_finished")],
