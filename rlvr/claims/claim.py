@@ -82,7 +82,6 @@ class Claim:
     title: str
     said: str
     by: str
-    numbers: tuple[int, ...]
     minutes: float
     theory: str
     arms: Callable[[bool], Sequence[Arm]]

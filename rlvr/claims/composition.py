@@ -215,7 +215,6 @@ CLAIM = Claim(
     said="RL on pairs of functions carries over to longer chains of functions that were never combined; RL on single functions and "
     "imitating the right samples do not; and pass@k tells a new ability from one that was hidden.",
     by="Yuan, Chen et al., arXiv:2509.25123; Yue et al., arXiv:2504.13837, on pass@k; the talk on whether RL only brings out what is there",
-    numbers=(38, 36),
     minutes=7.0,
     theory="""
 A model learns eight functions of short strings one at a time and reads a few worked pairs, until it gets some pairs right and many wrong. No

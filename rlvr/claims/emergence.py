@@ -100,7 +100,6 @@ CLAIM = Claim(
     said="A way of answering that is rare but right more often takes over under RL; where it is absent nothing happens, and more "
     "pretraining alone does not do it.",
     by="Tsilivis et al., arXiv:2510.11495; the talk on the emergence of reasoning and on data without intermediate steps",
-    numbers=(31, 26),
     minutes=8.0,
     theory="""
 The parity of sixteen bits cannot be learnt from question and answer alone by so small a model from so few examples, yet is easy one bit at

@@ -347,7 +347,6 @@ CLAIM = Claim(
     "an expert's random errors are surpassed by imitation at low temperature too, the errors that it always makes by RL alone.",
     by="The talk on the conditions for RL to work, on supervised learning against RL and on going off the road; the leaps of Tsilivis et "
     "al., arXiv:2510.11495; Zhang et al., Transcendence, arXiv:2406.11741; Ross, Gordon and Bagnell, DAgger, arXiv:1011.0686",
-    numbers=(40, 21, 10),
     minutes=8.0,
     theory="""
 Eight digits are summed modulo 10. The base knows four ways, and a way is announced in its first word: one digit a step (5 % of its

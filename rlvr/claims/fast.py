@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from itertools import pairwise
+from statistics import correlation
 
 from rlvr.claims import emergence
 from rlvr.claims.claim import Arm, Claim, Criterion, Runs
@@ -66,9 +67,9 @@ def _correlation(runs: Runs) -> float | None:
         for length, p in zip(column(runs["RL"], "rollout/length_mean"), column(runs["RL"], P_COT), strict=True)
         if length is not None and p is not None
     ]
-    x, y = ([pair[place] - math.fsum(p[place] for p in pairs) / len(pairs) for pair in pairs] for place in (0, 1))
-    size = math.sqrt(math.fsum(a * a for a in x) * math.fsum(b * b for b in y))
-    return math.fsum(a * b for a, b in zip(x, y, strict=True)) / size if size else None
+    if len({length for length, _ in pairs}) < 2 or len({p for _, p in pairs}) < 2:
+        return None
+    return correlation(*zip(*pairs, strict=True))
 
 
 def _by_mixture(runs: Runs) -> float | None:
@@ -196,7 +197,6 @@ CLAIM = Claim(
     said="RL makes a rare way of answering common within a logarithm of rounds, for few tokens beside those of pretraining, and answers "
     "become longer because long ones become likelier.",
     by="Tsilivis et al., arXiv:2510.11495, and DeepSeek-R1, arXiv:2501.12948 (length); the talk on emergence and on post-training's share",
-    numbers=(34, 2),
     minutes=8.0,
     theory="""
 If each round doubles the odds of the worked way, then a start with half the odds needs one round more: rounds grow with the logarithm of

@@ -322,7 +322,6 @@ CLAIM = Claim(
     said="Under STaR the odds of the worked way are multiplied every round by how often it is right over how often a guess is; Adam "
     "comes near to such growth, plain SGD does not.",
     by="Tsilivis et al., arXiv:2510.11495 (for two answers); the talk on the emergence of reasoning: 1 becomes 2, 2 becomes 4, 4 becomes 8",
-    numbers=(32,),
     minutes=9.0,
     theory="""
 STaR keeps what is right and imitates it. Let p be the share of worked answers, right with probability a_cot, the others with a_direct.

@@ -201,7 +201,6 @@ CLAIM = Claim(
     '"I don\'t know" undoes it, and how sure a model has to be before it answers follows the penalty.',
     by="Gekhman et al., arXiv:2405.05904; Schulman, Berkeley, April 2023; Kalai et al., arXiv:2509.04664; TruthRL, arXiv:2509.25760; "
     "the talk on the limits of SFT and on hallucination",
-    numbers=(15, 16),
     minutes=9.0,
     theory="""
 Imitation copies what is said, whether or not the one who imitates could know it. A model was told facts about some people. It is then shown

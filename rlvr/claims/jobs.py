@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from rlvr.claims.claim import Arm, Claim
 from rlvr.config_file import load, resolved
@@ -17,7 +17,7 @@ from rlvr.errors import RlvrError, did_you_mean
 CONFIGS = Path(__file__).parent / "configs"
 MADE = "made"
 """The folder, beside the results, of the runs that claims share."""
-STAGES = 10
+LONGEST_CHAIN = 10
 """Seeds that a chain of runs may use: each run of it has one of its own, so that no question or document comes twice in a chain."""
 PACKAGES = ("rlvr", "torch", "transformers")
 """Of which another version may give other bits, and so makes runs of its own."""
@@ -41,6 +41,9 @@ class Job:
     before: int
 
 
+Linked = TypeVar("Linked", Arm, Job)
+
+
 def jobs_of(arms: Iterable[Arm], seed: int, folder: Path, changes: Changes) -> dict[str, Job]:
     """The runs of one seed, by the names of their arms. folder: where results are kept. RlvrError for a setting that is wrong."""
     made: dict[int, Job] = {}
@@ -49,15 +52,22 @@ def jobs_of(arms: Iterable[Arm], seed: int, folder: Path, changes: Changes) -> d
 
 def in_order(jobs: Iterable[Job]) -> list[Job]:
     """Each run once, after those that it starts from."""
-    found: dict[str, Job] = {}
+    return _starts_first(jobs, lambda job: job.key)
 
-    def add(job: Job) -> None:
-        if job.start is not None:
-            add(job.start)
-        found.setdefault(job.key, job)
 
-    for job in jobs:
-        add(job)
+def everything(arms: Iterable[Arm]) -> list[Arm]:
+    """The arms and all that they start from, each once, those first."""
+    return _starts_first(arms, id)
+
+
+def _starts_first(last: Iterable[Linked], identity: Callable[[Linked], object]) -> list[Linked]:
+    found: dict[object, Linked] = {}
+    for each in last:
+        chain = [each]
+        while chain[-1].start is not None:
+            chain.append(chain[-1].start)
+        for link in reversed(chain):
+            found.setdefault(identity(link), link)
     return list(found.values())
 
 
@@ -85,20 +95,6 @@ def changes_of(settings: Sequence[str], claims: Sequence[Claim], quick: bool) ->
     return found
 
 
-def everything(arms: Iterable[Arm]) -> list[Arm]:
-    """The arms and all that they start from, each once, those first."""
-    found: dict[int, Arm] = {}
-
-    def add(arm: Arm) -> None:
-        if arm.start is not None:
-            add(arm.start)
-        found.setdefault(id(arm), arm)
-
-    for arm in arms:
-        add(arm)
-    return list(found.values())
-
-
 def _job(arm: Arm, seed: int, folder: Path, changes: Changes, made: dict[int, Job]) -> Job:
     if id(arm) in made:
         return made[id(arm)]
@@ -106,7 +102,7 @@ def _job(arm: Arm, seed: int, folder: Path, changes: Changes, made: dict[int, Jo
     before = start.before + 1 if start is not None else 0
     file = CONFIGS / arm.config
     settings = [f"{key}={json.dumps(value)}" for key, value in arm.settings.items()]
-    settings += [f"seed={STAGES * seed + before}", "threads=1", *changes.get(file.stem, ())]
+    settings += [f"seed={LONGEST_CHAIN * seed + before}", "threads=1", *changes.get(file.stem, ())]
     if start is not None:
         settings.append(f"model={json.dumps(str(start.path))}")
     stage, config = load(file, settings)

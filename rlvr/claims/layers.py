@@ -257,7 +257,6 @@ CLAIM = Claim(
     "it may write the steps down.",
     by="Liu et al., arXiv:2210.10749; Merrill and Sabharwal, arXiv:2310.07923; the talk on a model's problem-solving ability "
     "for generalization",
-    numbers=(22, 23, 24),
     minutes=9.0,
     theory="""
 A word is a row of elements of S3, the six ways to reorder three things, and its answer is their product. The order matters, so that the

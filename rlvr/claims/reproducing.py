@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -40,9 +40,11 @@ def jobs_by_seed(claim: Claim, asked: Asked) -> list[dict[str, Job]]:
     return [jobs_of(arms, seed, asked.folder, asked.changes) for seed in range(asked.seeds)]
 
 
-def reproduce(claim: Claim, asked: Asked, tell: Tell) -> Result:
-    """Make the runs of a claim that are not there yet, judge it, and keep the result. Raises what ``make`` raises."""
-    seeds = jobs_by_seed(claim, asked)
+def reproduce(claim: Claim, seeds: Sequence[Mapping[str, Job]], asked: Asked, tell: Tell) -> Result:
+    """Make the runs of a claim that are not there yet, judge it, and keep the result. seeds: as ``jobs_by_seed`` gives them.
+
+    Raises what ``make`` raises.
+    """
     jobs = in_order(job for jobs in seeds for job in jobs.values())
     earlier, begin = sum(job.path.exists() for job in jobs), time.monotonic()
     stopped = make(jobs, asked.processes, tell)

@@ -206,7 +206,6 @@ CLAIM = Claim(
     "single guess: at 1/(M + 1), or at 1/2 where both ways announce themselves.",
     by="Tsilivis et al., arXiv:2510.11495 (1/3 for parity); the talk on data without intermediate steps, on why a model "
     "answers at once",
-    numbers=(33,),
     minutes=7.0,
     theory="""
 Greedy decoding takes the likeliest token at each place, not the likeliest way of answering. A model that knows the worked way and can only guess

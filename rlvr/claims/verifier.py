@@ -379,7 +379,6 @@ CLAIM = Claim(
     title="Verifier accuracy",
     said="A reward must not say that wrong answers are right; one that is too strict does less harm.",
     by="The talk on the conditions for RL to work; Rate or Fate (RLVeR), arXiv:2601.04411",
-    numbers=(42,),
     minutes=5.0,
     theory="""
 A worked answer to the parity of sixteen bits is right with chance a_c, near 1, and a guess with chance a_s = 1/2. A verifier passes wrong

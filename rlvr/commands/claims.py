@@ -63,11 +63,12 @@ def run_claims(
         changes=changes_of(settings, claims, quick),
         processes=jobs or len(os.sched_getaffinity(0)),
     )
-    every = in_order(job for claim in claims for made in jobs_by_seed(claim, asked) for job in made.values())
+    planned = [(claim, jobs_by_seed(claim, asked)) for claim in claims]
+    every = in_order(job for _, seeds_of in planned for jobs_of_seed in seeds_of for job in jobs_of_seed.values())
     say(f"{len(every)} runs, in {asked.folder}; those that are finished are not made again")
     results = []
-    for claim in claims:
-        results.append(reproduce(claim, asked, _telling(claim)))
+    for claim, seeds_of in planned:
+        results.append(reproduce(claim, seeds_of, asked, _telling(claim)))
         console().print(terminal_table(results[-1]))
         for path, why in results[-1].stopped.items():
             say(f"note: {path} stopped: {why}")
@@ -110,7 +111,9 @@ def _found(claim: Claim, out: Path | None) -> tuple[Result | None, bool]:
 def _told(result: Result | None, here: bool) -> str:
     if result is None:
         return "none"
-    how = f"{'quick, ' if result.quick else ''}{result.seeds} seed{'' if result.seeds == 1 else 's'}"
+    from rlvr.report.wording import counted
+
+    how = f"{'quick, ' if result.quick else ''}{counted(result.seeds, 'seed')}"
     return f"{result.verdict} ({'here' if here else 'shipped'}, {how}, {result.date})"
 
 

@@ -8,10 +8,9 @@ from collections.abc import Iterable
 from random import Random
 
 from rlvr.config import ModsumConfig
-from rlvr.errors import RlvrError
 from rlvr.runtime.seeding import generator
 from rlvr.tasks import thinking
-from rlvr.tasks.task import draw_question
+from rlvr.tasks.task import draw_digits, require_splittable
 from rlvr.types import Problem, Split
 
 DISTRACTORS = tuple(f"~{i}" for i in range(16))
@@ -36,27 +35,11 @@ class Modsum:
         pairs = [(total, digit) for total in range(config.modulus) for digit in range(config.modulus)]
         # Which pairs a biased demonstrator gets wrong is the same for every seed, so that stages agree.
         self._wrong_pairs = set(generator(0, "biased", config.modulus).sample(pairs, config.wrong_pairs))
-        if config.modulus**config.length < 64:
-            raise RlvrError(
-                "task.length",
-                f"{config.modulus}^{config.length} problems are too few to split",
-                got=config.length,
-                remedy="raise length or modulus to have at least 64",
-            )
+        require_splittable(config.modulus, config.length)
 
     def problem(self, split: Split, index: int) -> Problem:
         modulus, length = self._config.modulus, self._config.length
-        digits = draw_question(
-            lambda rng: [rng.randrange(modulus) for _ in range(length)],
-            _question,
-            task=self.name,
-            seed=self._seed,
-            split=split,
-            index=index,
-        )
-        return Problem(
-            task=self.name, split=split, index=index, question=_question(digits), answer=str(sum(digits) % modulus)
-        )
+        return draw_digits(modulus, length, _question, task=self.name, seed=self._seed, split=split, index=index)
 
     def size(self, split: Split) -> int | None:
         return None

@@ -9,8 +9,7 @@ from collections.abc import Iterable, Sequence
 from random import Random
 
 from rlvr.config import StridesConfig
-from rlvr.errors import RlvrError
-from rlvr.tasks.task import draw_question
+from rlvr.tasks.task import draw_digits, require_splittable
 from rlvr.types import Problem, Split
 
 BLANK = "."
@@ -33,27 +32,11 @@ class Strides:
     def __init__(self, config: StridesConfig, seed: int) -> None:
         self._config, self._seed = config, seed
         self._long = [f"{TAKE}{stride}" for stride in config.strides if stride > 1]
-        if config.modulus**config.length < 64:
-            raise RlvrError(
-                "task.length",
-                f"{config.modulus}^{config.length} problems are too few to split",
-                got=config.length,
-                remedy="raise length or modulus to have at least 64",
-            )
+        require_splittable(config.modulus, config.length)
 
     def problem(self, split: Split, index: int) -> Problem:
         modulus, length = self._config.modulus, self._config.length
-        digits = draw_question(
-            lambda rng: [rng.randrange(modulus) for _ in range(length)],
-            _question,
-            task=self.name,
-            seed=self._seed,
-            split=split,
-            index=index,
-        )
-        return Problem(
-            task=self.name, split=split, index=index, question=_question(digits), answer=str(sum(digits) % modulus)
-        )
+        return draw_digits(modulus, length, _question, task=self.name, seed=self._seed, split=split, index=index)
 
     def size(self, split: Split) -> int | None:
         return None

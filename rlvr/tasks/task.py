@@ -82,6 +82,32 @@ def hash_share(question: str) -> float:
     return int.from_bytes(digest, "big") / 2**64
 
 
+def draw_digits(
+    modulus: int, length: int, write: Callable[[list[int]], str], *, task: str, seed: int, split: Split, index: int
+) -> Problem:
+    """The problem of adding up so many digits modulo M; write: its question."""
+    digits = draw_question(
+        lambda rng: [rng.randrange(modulus) for _ in range(length)],
+        write,
+        task=task,
+        seed=seed,
+        split=split,
+        index=index,
+    )
+    return Problem(task=task, split=split, index=index, question=write(digits), answer=str(sum(digits) % modulus))
+
+
+def require_splittable(modulus: int, length: int) -> None:
+    """Raise RlvrError if there are too few rows of so many digits modulo M to split."""
+    if modulus**length < 64:
+        raise RlvrError(
+            "task.length",
+            f"{modulus}^{length} problems are too few to split",
+            got=length,
+            remedy="raise length or modulus to have at least 64",
+        )
+
+
 def draw_question(
     draw: Callable[[Random], Content],
     write: Callable[[Content], str],

@@ -75,33 +75,8 @@ def test_a_demonstrator_draws_every_stride_that_fits_equally_often() -> None:
 
 
 def test_forks_are_where_more_than_one_stride_fits() -> None:
-    words = [
-        "take6",
-        ".",
-        ".",
-        ".",
-        ".",
-        ".",
-        ".",
-        ".",
-        ".",
-        ".",
-        ".",
-        "1",
-        "take2",
-        ".",
-        ".",
-        "0",
-        "take1",
-        "1",
-        "take2",
-        ".",
-        ".",
-        "0",
-        "take1",
-        "1",
-    ]
-    found = [choices for choices in choices_left(words, 12, [1, 2, 6]) if choices is not None]
+    response = "take6 . . . . . . . . . . 1 take2 . . 0 take1 1 take2 . . 0 take1 1"
+    found = [choices for choices in choices_left(response.split(), 12, [1, 2, 6]) if choices is not None]
     assert found == [3, 3, 2, 2, 1]
 
 
