@@ -89,7 +89,7 @@ def changes_of(settings: Sequence[str], claims: Sequence[Claim], quick: bool) ->
                 f"--set {stem}",
                 "is no file of these claims",
                 allowed=", ".join(stems),
-                remedy=did_you_mean(stem, stems),
+                remedy=did_you_mean(stem, stems) or None,
             )
         found.setdefault(stem, []).append(rest)
     return found

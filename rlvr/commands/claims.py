@@ -84,7 +84,11 @@ def _chosen(names: Sequence[str]) -> list[Claim]:
     for name in names:
         if name not in (*known, "all"):
             raise RlvrError(
-                "ID", "unknown claim", got=name, allowed=f"{', '.join(known)}, all", remedy=did_you_mean(name, known)
+                "ID",
+                "unknown claim",
+                got=name,
+                allowed=f"{', '.join(known)}, all",
+                remedy=did_you_mean(name, known) or None,
             )
     return list(CLAIMS) if "all" in names else [known[name] for name in dict.fromkeys(names)]
 
