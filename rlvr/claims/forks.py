@@ -314,7 +314,10 @@ tokens were not the forks.
         "That the random 20 % lies between the other two holds on the way, not in the end: its gradient is the same in expectation. So it "
         "is held to a slower course, and at the end to more than the bottom 80 % may have.",
         "What is not trained is not held either: the optimizer moves weights that all tokens share, so that under the mask ends and sums may "
-        "become less certain. Where arithmetic is not quite learnt before RL, all tokens can repair it and the masked ones less well.",
+        "become less certain. Where arithmetic is not quite learnt before RL, all tokens can repair it and the masked ones less well. Pilots on "
+        "other seeds showed it: after 700 steps of pretraining a base that erred in 2 of 1,000 sums of one bit ended RL on the uncertain fifth "
+        "with 46 of 1,000 wrong and two thirds of the gain. So pretraining was made twice as long, and RL's steps more and shrinking (a "
+        "cosine), in all arms alike, before the seeds shown here were run. The bounds stayed.",
         "That the uncertain fifth is better than all tokens, as the paper finds for its larger models, is not tested.",
     ),
 )

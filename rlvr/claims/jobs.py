@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any, TypeVar
@@ -21,6 +22,9 @@ LONGEST_CHAIN = 10
 """Seeds that a chain of runs may use: each run of it has one of its own, so that no question or document comes twice in a chain."""
 PACKAGES = ("rlvr", "torch", "transformers")
 """Of which another version may give other bits, and so makes runs of its own."""
+PACKAGE = Path(__file__).parent.parent
+READERS = ("claims", "commands", "report", "cli.py")
+"""Parts of the package that plan, start and read runs, and decide none of their numbers."""
 
 Changes = Mapping[str, Sequence[str]]
 """What the user sets otherwise than the claim: ``key=VALUE``, by the name of the file that it belongs to."""
@@ -28,7 +32,7 @@ Changes = Mapping[str, Sequence[str]]
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """One run. key: of everything that decides its result. start: the run whose model it begins from or evaluates, if one is.
+    """One run. key: of its configuration, its start's, and the versions. path: named by it and by the code. start: the run whose model it begins from or evaluates, if one is.
 
     before: how many runs stand before it in its chain.
     """
@@ -107,9 +111,20 @@ def _job(arm: Arm, seed: int, folder: Path, changes: Changes, made: dict[int, Jo
         settings.append(f"model={json.dumps(str(start.path))}")
     stage, config = load(file, settings)
     key = _key(stage, resolved(config), start)
-    path = folder / f"{file.parent.name}-{file.stem}-{key}"
+    path = folder / f"{file.parent.name}-{file.stem}-{key}-{_code(PACKAGE)}"
     made[id(arm)] = Job(file=file, settings=tuple(settings), path=path, key=key, start=start, before=before)
     return made[id(arm)]
+
+
+@cache
+def _code(package: Path) -> str:
+    """Eight digits of a hash of the code that makes runs, so that a changed program takes none of another's runs for its own."""
+    found = hashlib.sha256()
+    for path in sorted(package.rglob("*.py")):
+        inside = path.relative_to(package)
+        if inside.parts[0] not in READERS:
+            found.update(f"{inside.as_posix()}\n".encode() + path.read_bytes())
+    return found.hexdigest()[:8]
 
 
 def _key(stage: str, tree: dict[str, Any], start: Job | None) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from conftest import Answer, call, loaded, start
 
-from rlvr.claims import CLAIMS
+from rlvr.claims import CLAIMS, jobs
 from rlvr.claims import worker as worker_process
 from rlvr.claims.claim import Claim, Criterion
 from rlvr.claims.jobs import CONFIGS, Job, everything, in_order, jobs_of
@@ -84,6 +84,23 @@ def test_another_dial_makes_only_what_follows_from_it(folder: Path) -> None:
     assert run(folder, "--set", "rl.train.learning_rate=1e-3").code == 0
     stages = sorted(path.name.split("-")[1] for path in set((folder / "made").glob("emergence-*[0-9a-f]")) - before)
     assert stages == ["eval", "eval", "rl", "rl"]
+
+
+def test_a_changed_program_makes_runs_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    paths, keys = [], []
+    for name, deciding, reading in (("a", "1", "1"), ("b", "1", "2"), ("c", "2", "1")):
+        package = tmp_path / name
+        (package / "report").mkdir(parents=True)
+        (package / "train.py").write_text(deciding)
+        (package / "report" / "page.py").write_text(reading)
+        monkeypatch.setattr(jobs, "PACKAGE", package)
+        job = jobs_of(next(claim for claim in CLAIMS if claim.id == "emergence").arms(True), 0, tmp_path, {})[
+            "after RL"
+        ]
+        paths.append(job.path)
+        keys.append(job.key)
+    assert paths[0] == paths[1] != paths[2]
+    assert len(set(keys)) == 1
 
 
 def test_every_run_is_an_ordinary_run_directory(folder: Path) -> None:
