@@ -31,6 +31,7 @@ import argparse
 import tempfile
 from pathlib import Path
 
+import torch
 from bench.arithmetic import cost
 from bench.matmul import operations_a_second
 from bench.rounds import Contender, Measured, alternate, chosen, head, mib, program, row, running, warm_up
@@ -38,6 +39,8 @@ from bench.tiny import make_tiny
 from bench.works import GROUP, PROBLEMS, SHORT, answer_tokens, is_short, questions
 
 RATE = "1e-6"
+DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
+"""Where both sides compute by themselves."""
 TENTHS = {"equal": 0, "skewed": 9}
 """Of ten problems, how many have short answers."""
 
@@ -61,7 +64,7 @@ def compare(work: str, model: str, folder: Path, options: argparse.Namespace) ->
         contenders.append(
             Contender(name="TRL GRPOTrainer", module="peer_trl", python=options.trl_python, arguments=told)
         )
-    limit = Contender(name="matrix products", module="matmul", arguments=("float32",))
+    limit = Contender(name="matrix products", module="matmul", arguments=("float32", DEVICE))
     with running([*contenders, limit], options.threads) as sides:
         warm_up(sides, "")
         *found, products = alternate(sides, "", options.rounds)

@@ -41,6 +41,15 @@ def test_a_step_of_rl_is_the_command_itself() -> None:
     assert float(table[1][2]) > 0
 
 
+@pytest.mark.slow
+def test_the_shape_of_a_gpus_work_at_reduced_size() -> None:
+    name = "qwen2.5-0.5b"
+    less = ("--layers", "1", "--rows", "3", "--new-tokens", "3", "--rounds", "1")
+    table = _rows("bench_rollout.py", "--works", name, *less)
+    sides = ["ours, native", "ours, native, autocast", "transformers.generate", "transformers.generate_batch"]
+    assert [row[:2] for row in table[1:-1]] == [[name, side] for side in sides]
+
+
 def test_a_sweep_has_a_row_for_each_point() -> None:
     few = ("--batches", "1,2", "--lengths", "4", "--sizes", "0")
     table = _rows("bench_rollout.py", "--sweep", "--rounds", "1", *few)
@@ -50,11 +59,14 @@ def test_a_sweep_has_a_row_for_each_point() -> None:
 
 def test_operations_by_hand() -> None:
     """Two tokens are read after a prompt of two when three are written: 4 tokens, 1 + 2 + 3 + 4 positions, 3 heads."""
-    cost = Cost(token=100.0, position=10.0, head=1.0)
+    cost = Cost(token=100.0, position=10.0, head=1.0, cached=7.0)
     assert cost.completion(2, 3) == 4 * 100 + 10 * 10 + 3
     # A group reads its prompt once: 2 tokens, 3 positions, and one head that both completions begin with.
     assert cost.sampling([2], [[3, 3]]) == 2 * 503 - (2 * 100 + 3 * 10 + 1)
     assert cost.update(2, 3) == 3 * 503
+    # Three steps read all weights, each of two operations; the second and third look at 2 and 3 tokens read before, and the one that is read.
+    assert cost.traffic([2], [3]) == 3 * 101 / 2 + (3 + 4) * 7
+    assert cost.traffic([2, 2], [3, 1]) == cost.traffic([2], [3])  # the other row is done by its prompt
 
 
 @pytest.mark.parametrize(("tenths", "long_rows"), [(0, 20), (9, 2)])

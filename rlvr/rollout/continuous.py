@@ -12,6 +12,7 @@ from rlvr.rollout.cache import KeyValueCache
 from rlvr.rollout.engine import Finished
 from rlvr.rollout.llama import LlamaDecoder
 from rlvr.rollout.sampling import Sampler, Written
+from rlvr.rollout.static import step_of
 from rlvr.runtime import signals
 from rlvr.types import Completion, Request, Sampling
 
@@ -51,6 +52,7 @@ class ContinuousBatch:
     ) -> None:
         """cache: its own, with a slot for each of its seats. part: which of the job's requests it completes, in this order."""
         self._decoder, self._cache, self._seats_given = decoder, cache, seats
+        self._step = step_of(decoder, cache)
         self._requests, self._sampling, self._device = job.requests, job.sampling, job.device
         self._sampler, self._written = job.sampler, job.written
         # The next row is the last: a list gives up its end for nothing.
@@ -75,7 +77,7 @@ class ContinuousBatch:
             if self._queue and (free >= REFILL_SHARE * slots or len(self._queue) <= free):
                 logits = self._admit(free)
             else:
-                logits = self._decoder.step(self._tokens, self._positions, self._cache)
+                logits = self._step(self._tokens, self._positions)
             self._draw(logits)
             self._retire(finished)
 

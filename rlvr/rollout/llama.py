@@ -193,9 +193,19 @@ class LlamaDecoder:
         tokens: (B,). positions: (B,) where each stands in its row, which is how many tokens the slot holds.
         Returns the logits (B, V) after it.
         """
-        rows, live = len(tokens), int(positions.max()) + 1
+        live = int(positions.max()) + 1
+        return self.step_within(live, tokens, positions, cache, ragged=int(positions.min()) + 1 < live)
+
+    def step_within(
+        self, live: int, tokens: torch.Tensor, positions: torch.Tensor, cache: KeyValueCache, *, ragged: bool
+    ) -> torch.Tensor:
+        """The same where all positions are known to be below ``live``; the host waits for nothing on the device.
+
+        ragged: whether some row may hold fewer than ``live`` tokens with this one.
+        """
+        rows = len(tokens)
         places, mask = cache.places(positions), None
-        if int(positions.min()) + 1 < live:
+        if ragged:
             columns = torch.arange(live, device=tokens.device)
             mask = (columns <= positions[:, None])[:, None, None]  # (B, 1, 1, live), True where attention may look
         cos, sin = self._cos[positions], self._sin[positions]  # (B, 1, D)

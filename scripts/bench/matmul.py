@@ -1,12 +1,13 @@
 """What the machine itself can do: products of two large square matrices. Its useful tokens are millions of operations.
 
-Arguments: DTYPE.
+Arguments: DTYPE DEVICE.
 """
 
 import sys
 
 import torch
 
+from bench.device import finish
 from bench.rounds import Measured
 from bench.worker import serve
 
@@ -22,12 +23,13 @@ def operations_a_second(found: Measured) -> float:
 def main() -> None:
     """Multiply, as often as told."""
     dtype = {"float32": torch.float32, "bfloat16": torch.bfloat16}[sys.argv[1]]
-    left, right = (torch.randn(SIDE, SIDE).to(dtype) for _ in range(2))
-    out = torch.empty(SIDE, SIDE, dtype=dtype)
+    left, right = (torch.randn(SIDE, SIDE).to(sys.argv[2], dtype) for _ in range(2))
+    out = torch.empty_like(left)
 
     def multiply(_line: str) -> int:
         for _ in range(TIMES):
             torch.mm(left, right, out=out)
+        finish()
         return MEGA_OPERATIONS
 
     serve(multiply)

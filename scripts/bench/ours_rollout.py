@@ -1,4 +1,4 @@
-"""Our engine on a work. Arguments: ENGINE MODEL DTYPE, where DTYPE may be autocast: float32 weights, arithmetic in bfloat16,
+"""Our engine on a work. Arguments: ENGINE MODEL DTYPE DEVICE, where DTYPE may be autocast: float32 weights, arithmetic in bfloat16,
 as ``train.dtype: bfloat16`` has it. What is timed is one ``Engine.generate``, log-probabilities and entropies included."""
 
 import sys
@@ -8,6 +8,7 @@ from functools import lru_cache
 import torch
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
+from bench.device import peak_mib
 from bench.worker import serve
 from bench.works import PAD, SHORT, Work, prompts, read_work, stop_ids
 from rlvr.rollout import ENGINES
@@ -17,16 +18,17 @@ from rlvr.types import Completion, Request, Sampling
 
 def main() -> None:
     """Load the model, then sample what is told."""
-    engine, path, dtype = sys.argv[1:]
+    engine, path, dtype, device = sys.argv[1:]
     weights = torch.bfloat16 if dtype == "bfloat16" else torch.float32
-    model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(path, dtype=weights).eval()
+    model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(path, dtype=weights)
+    model = model.to(device).eval()  # type: ignore[arg-type]
 
     def complete(line: str) -> int:
         work = read_work(line)
         with precision(model.device, "bfloat16" if dtype == "autocast" else "float32"):
             return sample(engine, model, work)
 
-    serve(complete)
+    serve(complete, peak_mib)
 
 
 def sample(engine: str, model: PreTrainedModel, work: Work) -> int:

@@ -31,11 +31,15 @@ class Contender:
 
 @dataclass(frozen=True, kw_only=True)
 class Measured:
-    """Seconds and useful tokens of each round, and the peak memory in MiB (None where the system does not tell)."""
+    """Seconds and useful tokens of each round, and the peak memory in MiB (None where the system does not tell).
+
+    device_mib: of the device that it computes on, where that has memory of its own.
+    """
 
     seconds: list[float] = field(default_factory=list)
     tokens: list[int] = field(default_factory=list)
     peak_mib: float | None = None
+    device_mib: float | None = None
 
     @property
     def median(self) -> float:
@@ -52,6 +56,7 @@ class Side:
     def __init__(self, contender: Contender, threads: int | None) -> None:
         """Start it and wait until it is ready. threads: of its arithmetic; None leaves that to each side."""
         self.name = contender.name
+        self.device_mib: float | None = None
         self._log = tempfile.TemporaryFile("w+")  # noqa: SIM115  # closed in __exit__
         self._process = subprocess.Popen(
             [contender.python, "-P", "-m", f"bench.{contender.module}", *contender.arguments],
@@ -107,6 +112,7 @@ class Side:
             self._log.seek(0)
             sys.exit(f"error: {self.name} ended by itself:\n{self._log.read()[-3000:]}")
         told = json.loads(line)
+        self.device_mib = told["device_mib"]
         return told["seconds"], told["tokens"]
 
 
@@ -139,7 +145,7 @@ def alternate(sides: Sequence[Side], line: str, rounds: int, *, at_most: float =
         if sum(sum(each.seconds) for each in found) > at_most:
             break
     return [
-        Measured(seconds=each.seconds, tokens=each.tokens, peak_mib=side.peak_mib())
+        Measured(seconds=each.seconds, tokens=each.tokens, peak_mib=side.peak_mib(), device_mib=side.device_mib)
         for each, side in zip(found, sides, strict=True)
     ]
 

@@ -13,7 +13,9 @@ class Turns:
     Whatever else the process prints goes to standard error.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, peak_mib: Callable[[], float | None] = lambda: None) -> None:
+        """peak_mib: the most memory that a device of the side's had in use; None without one."""
+        self._peak_mib = peak_mib
         self._out = os.fdopen(os.dup(1), "w")
         os.dup2(2, 1)
         self._begin: float | None = None
@@ -24,7 +26,8 @@ class Turns:
         tokens: useful tokens of the turn. Raises SystemExit when no turn is wanted any more.
         """
         seconds = 0.0 if self._begin is None else time.perf_counter() - self._begin
-        print(json.dumps({"seconds": seconds, "tokens": tokens}), file=self._out, flush=True)
+        told = {"seconds": seconds, "tokens": tokens, "device_mib": self._peak_mib()}
+        print(json.dumps(told), file=self._out, flush=True)
         line = sys.stdin.readline()
         if not line:
             raise SystemExit(0)
@@ -32,9 +35,9 @@ class Turns:
         return line
 
 
-def serve(work: Callable[[str], int]) -> None:
+def serve(work: Callable[[str], int], peak_mib: Callable[[], float | None] = lambda: None) -> None:
     """Do the work of each line; work returns its useful tokens."""
-    turns = Turns()
+    turns = Turns(peak_mib)
     line = turns.wait()
     while True:
         line = turns.wait(work(line))

@@ -23,7 +23,7 @@ FIRST = {TO_SHORT: "67", TO_LONG: "89"}
 class Work:
     """Rows to be completed together.
 
-    model: a Hugging Face directory. short_tenths: of ten prompts, how many the tiny model answers with SHORT tokens instead
+    model: a Hugging Face directory. device: cpu or cuda, whose memory it is on. short_tenths: of ten prompts, how many the tiny model answers with SHORT tokens instead
     of new_tokens. forced: stop tokens are ruled out instead, so that any model writes new_tokens.
     """
 
@@ -32,6 +32,7 @@ class Work:
     rows: int
     prompt_tokens: int
     new_tokens: int
+    device: str = "cpu"
     short_tenths: int = 0
     forced: bool = False
 
