@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from rlvr.commands import audits, claims, reading, reports, stages, studies
+from rlvr.commands import audits, claims, evaluations, reading, reports, stages, studies
 from rlvr.ending import guard
 
 app = typer.Typer(
@@ -79,15 +79,45 @@ _add_training_command("rl", "On-policy RL against verifiable rewards.")
 
 @app.command(name="eval")
 def evaluate(
-    config: ConfigFile,
+    targets: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="CONFIG.yaml|RUN_DIR...", help="A configuration; or one finished run, or two to compare."
+        ),
+    ],
     run: RunOption = None,
     settings: SetOption = None,
     fresh: FreshOption = False,
     dry_run: DryOption = False,
+    against: Annotated[
+        str | None,
+        typer.Option("--against", metavar="MODEL", help="Evaluate an earlier model in the same way too, and compare."),
+    ] = None,
+    write_filtered: Annotated[
+        Path | None,
+        typer.Option("--write-filtered", metavar="FILE", help="Write the problems solved sometimes as JSON lines."),
+    ] = None,
+    band: Annotated[
+        str | None,
+        typer.Option("--band", metavar="LOW,HIGH", help="Write those with such a share of right samples instead."),
+    ] = None,
     json: JsonOption = False,
 ) -> None:
-    """Accuracy, pass@k, modes and loss, with 95 % intervals."""
-    guard(lambda: stages.evaluate(config, run, settings, fresh, dry_run, json))
+    """Accuracy, pass@k, modes and loss, with 95 % intervals; what groups RL could learn from; two models compared."""
+
+    def command() -> None:
+        asked = evaluations.Asked(
+            run=run,
+            settings=settings or [],
+            fresh=fresh,
+            dry_run=dry_run,
+            against=against,
+            as_json=json,
+            keep=evaluations.filter_of(write_filtered, band),
+        )
+        evaluations.evaluate(targets, asked)
+
+    guard(command)
 
 
 @app.command()

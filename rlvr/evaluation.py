@@ -20,7 +20,7 @@ from rlvr.models.tokenizer import Codec
 from rlvr.rewards import Scorer
 from rlvr.runtime import signals
 from rlvr.runtime.metrics import Row
-from rlvr.statistics import effective_count, pass_at_k, wilson
+from rlvr.statistics import effective_count, pass_interval, wilson
 from rlvr.tasks.task import available
 from rlvr.teacher_forcing import logprobs_of
 from rlvr.train.losses import cross_entropy
@@ -126,9 +126,9 @@ def _distance(config: RlConfig, codec: Codec, sampled: Sequence[Group], device: 
 
 
 def accuracy_metrics(task: str, sampled: Sequence[Group], greedy: Sequence[Group]) -> Metrics:
-    """``eval/<task>/…``: each share with its 95 % Wilson interval (``…_low``, ``…_high``).
+    """``eval/<task>/…``: each share with its 95 % Wilson interval (``…_low``, ``…_high``); of pass@k, Student's over problems.
 
-    Samples of one problem are not independent, so the interval counts them by their design effect.
+    Samples of one problem are not independent, so Wilson's interval counts them by their design effect.
     """
     prefix = f"eval/{task}"
     row: Metrics = {}
@@ -137,11 +137,10 @@ def accuracy_metrics(task: str, sampled: Sequence[Group], greedy: Sequence[Group
     row[f"{prefix}/problems"], row[f"{prefix}/samples"] = len(sampled), samples
     row |= _share(f"{prefix}/accuracy", [[rollout.correct for rollout in group] for group in sampled])
     row |= _share(f"{prefix}/greedy_accuracy", [[rollout.correct for rollout in group] for group in greedy])
-    k = 1
-    while k <= samples:
-        passes = [pass_at_k(samples, sum(rollout.correct for rollout in group), k) for group in sampled]
-        row[f"{prefix}/pass@{k}"] = sum(passes) / len(passes)
-        k *= 2
+    counts = [(samples, sum(rollout.correct for rollout in group)) for group in sampled]
+    for k in (2**power for power in range(samples.bit_length())):
+        name = f"{prefix}/pass@{k}"
+        row[name], row[f"{name}_low"], row[f"{name}_high"] = pass_interval(counts, k)
     row[f"{prefix}/reward_mean"] = sum(rollout.reward for rollout in rollouts) / len(rollouts)
     row[f"{prefix}/length_mean"] = sum(rollout.length for rollout in rollouts) / len(rollouts)
     row[f"{prefix}/truncated_fraction"] = sum(rollout.truncated for rollout in rollouts) / len(rollouts)

@@ -119,6 +119,33 @@ def t_interval(values: Sequence[float]) -> Estimate:
     return Estimate(mean=mean, low=mean - half, high=mean + half, p=None if alike else t_tail(mean / error, count - 1))
 
 
+def pass_interval(counts: Sequence[tuple[int, int]], k: int) -> tuple[float, float, float]:
+    """pass@k over problems, each with how many samples it has and how many are right, and a 95 % interval.
+
+    Chen et al. (arXiv:2107.03374, equation 1), and Student's interval over the problems, whose samples are not independent of one
+    another; Wilson's where all problems are alike.
+    """
+    passes = [pass_at_k(samples, right, k) for samples, right in counts]
+    found = t_interval(passes)
+    if found.low is None or found.high is None or min(passes) == max(passes):
+        return found.mean, *wilson(found.mean, len(passes))
+    return found.mean, max(0.0, found.low), min(1.0, found.high)
+
+
+def at_least(chances: Sequence[float], count: int) -> float:
+    """The chance that ``count`` or more of some independent events happen, each of which has a chance of its own (Poisson 1837).
+
+    >>> at_least([0.5, 0.5], 1)
+    0.75
+    """
+    fewer = [1.0] + [0.0] * count
+    for chance in chances:
+        for number in range(count, 0, -1):
+            fewer[number] += chance * (fewer[number - 1] - fewer[number])
+        fewer[0] *= 1 - chance
+    return max(0.0, 1 - math.fsum(fewer[:count]))
+
+
 def sign_flips(differences: Sequence[float]) -> float:
     """The exact p-value of the hypothesis that each difference could as well have had the other sign (Fisher, "The Design of Experiments", 1935, chapter III).
 

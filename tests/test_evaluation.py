@@ -61,7 +61,7 @@ def test_its_interval_counts_samples_by_their_design_effect():
 
 def test_pass_at_k_is_for_powers_of_two_up_to_the_samples():
     row = accuracy_metrics("modsum", SAMPLED, GREEDY)
-    assert {name: value for name, value in row.items() if "pass@" in name} == {
+    assert {name: value for name, value in row.items() if "pass@" in name and "_" not in name} == {
         "eval/modsum/pass@1": 0.75,
         "eval/modsum/pass@2": 1.0,
     }

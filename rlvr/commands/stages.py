@@ -1,9 +1,9 @@
-"""The stages, evaluation and check: load the configuration, open the run directory, run the stage."""
+"""The training stages and check: load the configuration, open the run directory, run the stage."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rlvr.ending import say
 from rlvr.errors import RlvrError
@@ -13,56 +13,19 @@ if TYPE_CHECKING:
     from rlvr.preflight import Plan
 
 
-def _prepare(
-    stage: str, file: Path, settings: list[str] | None, dry_run: bool, *, json: bool = False
-) -> tuple[Any, list[str]] | None:
-    """The checked configuration and what was warned of; None if checking was all that was asked."""
+def train(stage: str, file: Path, run: Path | None, settings: list[str] | None, fresh: bool, dry_run: bool) -> None:
+    """A training stage, from its file to a finished run directory, or what ``check`` says of it."""
     from rlvr.config_file import load
-    from rlvr.launch import checked
+    from rlvr.launch import checked, launch
     from rlvr.preflight import plan
 
     _, config = load(file, settings or [], stage)
     if dry_run:
-        _print_plan(stage, config, plan(config, starting=False), json=json)
-        return None
-    return config, checked(config)
-
-
-def train(stage: str, file: Path, run: Path | None, settings: list[str] | None, fresh: bool, dry_run: bool) -> None:
-    """A training stage, from its file to a finished run directory, or what ``check`` says of it."""
-    prepared = _prepare(stage, file, settings, dry_run)
-    if prepared is None:
+        print_plan(stage, config, plan(config, starting=False), json=False)
         return
-    from rlvr.launch import launch
-
     path = run or default_run(file)
-    launch(stage, *prepared, path, fresh=fresh)
+    launch(stage, config, checked(config), path, fresh=fresh)
     print(path)
-
-
-def evaluate(
-    file: Path, run: Path | None, settings: list[str] | None, fresh: bool, dry_run: bool, as_json: bool
-) -> None:
-    """``rlvr eval``: measure, unless it was done, and show the table or print the JSON."""
-    import json
-
-    prepared = _prepare("eval", file, settings, dry_run, json=as_json)
-    if prepared is None:
-        return
-    from rlvr.launch import EVALUATION, launch
-    from rlvr.runtime.written import read_object
-
-    path = run or default_run(file)
-    launch("eval", *prepared, path, fresh=fresh)
-    if as_json:
-        print(json.dumps(read_object(path / EVALUATION)))
-    else:
-        from rlvr.report.runs import open_finished
-        from rlvr.report.terminal import comparison
-        from rlvr.runtime.progress import console
-
-        console().print(comparison([open_finished(path)]))
-        print(path)
 
 
 def default_run(file: Path) -> Path:
@@ -83,10 +46,11 @@ def check(file: Path, settings: list[str] | None, as_json: bool) -> None:
     from rlvr.preflight import plan
 
     stage, config = load(file, settings or [])
-    _print_plan(stage, config, plan(config, starting=False), json=as_json)
+    print_plan(stage, config, plan(config, starting=False), json=as_json)
 
 
-def _print_plan(stage: str, config: StageConfig, plan: Plan, *, json: bool) -> None:
+def print_plan(stage: str, config: StageConfig, plan: Plan, *, json: bool) -> None:
+    """What ``check`` and ``--dry-run`` say: the resolved configuration on stdout, what it would take on stderr; or both as JSON."""
     from json import dumps
 
     from rlvr.config_file import dump

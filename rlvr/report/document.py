@@ -15,6 +15,7 @@ from rlvr.report.runs import Run
 from rlvr.report.samples import samples
 from rlvr.report.several import STAGES, compare
 from rlvr.report.signals import signals, timing
+from rlvr.report.solvability import solvability_section
 from rlvr.report.spent import spent
 from rlvr.report.verdict import verdict
 
@@ -37,6 +38,7 @@ def of_one(run: Run) -> list[Section]:
     found = [
         *learning(run),
         *evaluations(run, beside),
+        solvability_section(run),
         *signals(run),
         *samples(run),
         forks(run),

@@ -9,16 +9,16 @@ from rlvr.report.beside import Answers, Beside, answers, changed, evaluations_be
 from rlvr.report.blocks import Block, Cell, Chart, Prose, Section, Table
 from rlvr.report.plots import Bar, Line, bars, lines
 from rlvr.report.runs import Run
-from rlvr.report.wording import Interval, change, number, shown
+from rlvr.report.wording import change, number, shown
 from rlvr.runtime.metrics import Row
-from rlvr.statistics import difference, pass_at_k, t_interval, wilson
+from rlvr.statistics import difference, pass_interval
 
 MEASURE = re.compile(r"eval/(?P<task>[^/]+)/(?P<what>.+)")
 MOST_TASKS = 6
 """Tasks of a mixture whose accuracy is drawn in one chart; tables have them all."""
 
 HOW = (
-    "Intervals are 95 %. Of shares: Wilson's, samples of one problem counted by their design effect. Of differences: paired by problem "
+    "Intervals are 95 %. Of shares: Wilson's, samples of one problem counted by their design effect; of pass@k: Student's over problems. Of differences: paired by problem "
     "where both answered the same ones (Bonett and Price 2012; Miller, arXiv:2411.00640), else Newcombe's (1998, method 10) as if they "
     "were of different problems, which is wider."
 )
@@ -239,7 +239,7 @@ def _passing(name: str, given: Answers, row: Row) -> Line | None:
     counts = [(len(each), sum(right for _, right in each)) for each in given.sampled.values()]
     most = min((count for count, _ in counts), default=0)
     if most > 1 and len(counts) > 1:
-        x = _doubling(most)
+        x = doubling(most)
         found = [pass_interval(counts, k) for k in x]
         return Line(name=name, x=x, values=[f[0] for f in found], low=[f[1] for f in found], high=[f[2] for f in found])
     known = {k: value for task in tasks_in([row])[:1] for k, value in _passes_in(row, task)}
@@ -254,20 +254,12 @@ def _passes_in(row: Row, task: str) -> Iterator[tuple[int, float]]:
             yield int(found[1]), value
 
 
-def pass_interval(counts: Sequence[tuple[int, int]], k: int) -> Interval:
-    """pass@k over two problems or more, each with how many samples it has and how many are right, and a 95 % interval.
+def doubling(last: int) -> list[int]:
+    """1, 2, 4, … and the last.
 
-    Chen et al. (arXiv:2107.03374, equation 1), and Student's interval over the problems; Wilson's where all are alike.
+    >>> doubling(6)
+    [1, 2, 4, 6]
     """
-    passes = [pass_at_k(samples, right, k) for samples, right in counts]
-    found = t_interval(passes)
-    if found.low is None or found.high is None or min(passes) == max(passes):
-        return found.mean, *wilson(found.mean, len(passes))
-    return found.mean, max(0.0, found.low), min(1.0, found.high)
-
-
-def _doubling(last: int) -> list[int]:
-    """1, 2, 4, … and the last."""
     return [*(2**i for i in range(last.bit_length()) if 2**i < last), last]
 
 

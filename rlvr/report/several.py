@@ -13,6 +13,7 @@ from rlvr.report.measures import Measure, measures
 from rlvr.report.paired import problem_tests, seed_tests
 from rlvr.report.plots import COLOURS, Bar, Line, bars, lines
 from rlvr.report.runs import Run
+from rlvr.report.versus import versus_section
 from rlvr.report.wording import counted, number
 from rlvr.statistics import Estimate, t_interval
 
@@ -31,11 +32,13 @@ TESTED = {"reward/mean"}
 
 
 def compare(runs: list[Run]) -> list[Section]:
-    """The sections of a report on several runs: which they are, then each stage's arms tested, in the end, and over steps."""
+    """The sections of a report on several runs: which they are, then each stage's arms tested, in the end, and over steps; two evaluations face to face."""
     runs = list({run.path.resolve(): run for run in runs}.values())
     arms = arms_of(runs)
     stages = dict.fromkeys(arm.stage for arm in arms)
-    return [_overview(runs, arms), *(_stage(stage, [arm for arm in arms if arm.stage == stage]) for stage in stages)]
+    found = [_overview(runs, arms), *(_stage(stage, [arm for arm in arms if arm.stage == stage]) for stage in stages)]
+    evaluated = [run for run in runs if run.stage == "eval"]
+    return [*found, versus_section(*evaluated)] if len(evaluated) == 2 else found
 
 
 def _overview(runs: Sequence[Run], arms: Sequence[Arm]) -> Section:

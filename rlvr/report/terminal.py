@@ -7,13 +7,17 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from rlvr.report.beside import share_in
+from rlvr.report.beside import answers, share_in
 from rlvr.report.runs import Run, training_seconds
-from rlvr.report.wording import shown
+from rlvr.report.solvability import RULE, counts_of, group_rows, sentences, too_few
+from rlvr.report.versus import Versus, verdicts
+from rlvr.report.wording import counted, shown
 from rlvr.runtime.literal import printable
 from rlvr.runtime.metrics import Row
 from rlvr.runtime.notes import read_explanations
 from rlvr.runtime.progress import summary
+from rlvr.solvability import solvability
+from rlvr.statistics import Estimate
 
 WIDTH = 60
 HEIGHT = 8
@@ -78,6 +82,45 @@ def _cell(row: Row, name: str) -> str:
     if value is None:
         return "–"
     return f"{value:.4g}" if share is None else shown(share)
+
+
+def solvable(run: Run) -> RenderableType | None:
+    """Which problems of an evaluation are solved, and groups of which size RL could learn from; None without sampled answers."""
+    counts = counts_of(answers(run))
+    if not counts:
+        return None
+    found = solvability(counts)
+    if found is None:
+        return Text(too_few(counts))
+    told = "; ".join(f"{right}: {number}" for right, number in found.histogram.items())
+    table = Table(title="groups all right or all wrong, expected (95 % intervals)", title_justify="left")
+    for name in ("group size", "of all problems", "estimated with", "of those sometimes solved (fitted beta)"):
+        table.add_column(name, justify="right")
+    for size, each, kept, how in group_rows(found):
+        table.add_row(str(size), _estimate(each), how, "–" if kept is None else f"{kept:.3f}")
+    lines = [f"problems by right answers among {found.samples} samples: {told}", *sentences(found), RULE]
+    return Group(table, Text("\n".join(lines)))
+
+
+def versus_view(found: Versus) -> RenderableType:
+    """Two evaluations on the same problems: who is better, in one sample and in k, and what that means."""
+    named = [f"{letter}: {name} ({model})" for letter, name, model in zip("AB", found.names, found.models, strict=True)]
+    table = Table(
+        title=f"pass@k on {counted(found.problems, 'problem')} with {counted(found.samples, 'sample')} each (95 % intervals)",
+        title_justify="left",
+    )
+    for name in ("k", "A", "B", "B - A, paired"):
+        table.add_column(name, justify="right")
+    for at in found.curve:
+        table.add_row(str(at.k), shown(at.a), shown(at.b), _estimate(at.difference))
+    told = [f"note: {note}" for note in found.notes] + verdicts(found)
+    return Group(Text(printable("\n".join(named))), table, Text(printable("\n".join(told))))
+
+
+def _estimate(found: Estimate) -> str:
+    assert found.low is not None
+    assert found.high is not None
+    return shown((found.mean, found.low, found.high))
 
 
 def growth(run: Run) -> RenderableType | None:

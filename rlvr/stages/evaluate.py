@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from typing import Any
 
 from rlvr.collect import Collector, check_room, make_collector, telling, to_json
 from rlvr.config import EvalConfig, FinalEvalSection
@@ -16,6 +17,8 @@ from rlvr.runtime.metrics import MetricsFile, without_infinities
 from rlvr.runtime.progress import StepProgress, say
 from rlvr.runtime.run_dir import RunDirectory
 from rlvr.runtime.tracking import tracked
+from rlvr.solvability import solvability
+from rlvr.statistics import pass_at_k
 from rlvr.tasks.task import available
 from rlvr.types import Group, Metrics
 
@@ -32,6 +35,7 @@ def run(config: EvalConfig, run: RunDirectory) -> None:
     model, codec = load_model(config.model, config.prompt, device)
     check_room(config, model, codec)
     metrics: Metrics = {}
+    by_problem: dict[str, Any] = {}
     begin = time.perf_counter()
     with signals.watched(), Scorer(config.reward) as scorer:
         if config.task is not None:
@@ -40,6 +44,7 @@ def run(config: EvalConfig, run: RunDirectory) -> None:
             )
             result = _answers(config.eval, collector)
             metrics |= result.metrics
+            by_problem = _by_problem(result)
             sampled = [{**to_json(attempt), "greedy": False} for group in result.sampled for attempt in group]
             greedy = [{**to_json(attempt), "greedy": True} for group in result.greedy for attempt in group]
             with Writing(run.rollouts(0)):
@@ -54,7 +59,26 @@ def run(config: EvalConfig, run: RunDirectory) -> None:
             rows.write(0, metrics)
             rows.close()
         with Writing(run.path / "eval.json"):
-            write_json(run.path / "eval.json", {"model": config.model, **without_infinities(metrics)})
+            write_json(run.path / "eval.json", {"model": config.model, **without_infinities(metrics), **by_problem})
+
+
+def _by_problem(result: Evaluation) -> dict[str, Any]:
+    """How many samples of each problem are right, its pass@k, and what that says about training on the same problems."""
+    counts = [(len(group), sum(rollout.correct for rollout in group)) for group in result.sampled]
+    found = solvability(counts)
+    problems = [
+        {
+            "task": group[0].problem.task,
+            "split": group[0].problem.split,
+            "index": group[0].problem.index,
+            "samples": samples,
+            "right": right,
+            "greedy": greedy[0].correct,
+            "pass@k": {str(2**k): pass_at_k(samples, right, 2**k) for k in range(samples.bit_length())},
+        }
+        for group, greedy, (samples, right) in zip(result.sampled, result.greedy, counts, strict=True)
+    ]
+    return {"solvability": None if found is None else found.to_json(), "by_problem": problems}
 
 
 def _answers(section: FinalEvalSection, collector: Collector) -> Evaluation:

@@ -9,9 +9,9 @@ from run_folders import evaluation, measured, rl_run, rollout, write_lines
 
 from rlvr.report.beside import answers, changed, evaluations_beside, first_and_last, share_in, shares
 from rlvr.report.blocks import Chart, Prose, Section, Table
-from rlvr.report.evaluations import evaluations, modes_in, pass_interval, tasks_in
+from rlvr.report.evaluations import evaluations, modes_in, tasks_in
 from rlvr.report.runs import open_as_it_is
-from rlvr.statistics import wilson
+from rlvr.statistics import pass_interval, wilson
 
 BEFORE = {"a": [False, False], "b": [True, False], "c": [False, True], "d": [True, True]}
 AFTER = {"a": [True, False], "b": [True, True], "c": [True, True], "d": [True, True]}
