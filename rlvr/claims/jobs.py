@@ -110,11 +110,18 @@ def _job(arm: Arm, seed: int, folder: Path, changes: Changes, made: dict[int, Jo
     settings += [f"seed={LONGEST_CHAIN * seed + before}", "threads=1", *changes.get(file.stem, ())]
     if start is not None:
         settings.append(f"model={json.dumps(str(start.path))}")
-    stage, config = load(file, settings)
+    stage, config = _load(file, settings)
     key = _key(stage, config, start)
     path = folder / f"{file.parent.name}-{file.stem}-{key}-{_code(PACKAGE)}"
     made[id(arm)] = Job(file=file, settings=tuple(settings), path=path, key=key, start=start, before=before)
     return made[id(arm)]
+
+
+def _load(file: Path, settings: list[str]) -> tuple[str, StageConfig]:
+    try:
+        return load(file, settings)
+    except RlvrError as error:
+        raise RlvrError(file.name, str(error)) from error
 
 
 @cache

@@ -153,7 +153,7 @@ def wait_for_rows(folder: Path) -> Path:
         (["emergence", "--set", "rl2.train.max_steps=1"], "--set rl2: is no file of these claims"),
         (["emergence", "--set", "train.max_steps"], "--set train: is no file of these claims"),
         (["emergence", "--set", "rl"], "--set: must look like FILE.section.key=VALUE"),
-        (["emergence", "--set", "rl.train.max_stepz=1"], "train.max_stepz: unknown key"),
+        (["emergence", "--set", "rl.train.max_stepz=1"], "rl.yaml: --set train.max_stepz: unknown key"),
         (["emergence", "--seeds", "0"], "Input should be greater than or equal to 1"),
     ],
 )
