@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from rlvr.config import DataConfig, DocumentStageConfig, EvalConfig, Mixture, RlConfig, StageConfig, TaskConfig
 from rlvr.curriculum import make_source
+from rlvr.data.chats import ChatFile
 from rlvr.data.documents import DocumentSource, mix
 from rlvr.data.text import TEXT_MODE, TextFile
 from rlvr.errors import RlvrError, did_you_mean
@@ -21,14 +22,15 @@ from rlvr.types import Document, Split
 class Corpus:
     """The documents of a ``data`` section.
 
-    document: (split, index) -> Document. sources: each one's own, before they were mixed. tasks, files: what they
-    are drawn from.
+    document: (split, index) -> Document. sources: each one's own, before they were mixed. tasks, files, chats: what
+    they are drawn from.
     """
 
     document: DocumentSource
     sources: list[DocumentSource]
     tasks: list[Task] = field(default_factory=list)
     files: list[TextFile] = field(default_factory=list)
+    chats: list[ChatFile] = field(default_factory=list)
 
     def texts(self) -> Iterator[str]:
         """Texts that hold every token that can occur, for building a tokenizer."""
@@ -51,7 +53,7 @@ def make_corpus(data: DataConfig, task: TaskConfig | None, seed: int) -> Corpus:
         made = make_task(task, seed)
         document = task_documents(made, data.mixture, seed, "data.mixture")
         return Corpus(document=document, sources=[document], tasks=[made])
-    sources, weights, tasks, files = [], [], [], []
+    sources, weights, tasks, files, chats = [], [], [], [], []
     for number, source in enumerate(data.sources or []):
         # Two sources of one kind draw different documents: each has a seed of its own.
         own = seed if number == 0 else generator(seed, "source", number).getrandbits(63)
@@ -61,8 +63,11 @@ def make_corpus(data: DataConfig, task: TaskConfig | None, seed: int) -> Corpus:
         elif source.text is not None:
             files.append(TextFile(source.text, source.block, own))
             sources.append(files[-1].document)
+        elif source.chats is not None:
+            chats.append(ChatFile(source.chats, last_alone=source.turns == "last", seed=own))
+            sources.append(chats[-1].document)
         weights.append(source.weight)
-    return Corpus(document=mix(sources, weights, seed), sources=sources, tasks=tasks, files=files)
+    return Corpus(document=mix(sources, weights, seed), sources=sources, tasks=tasks, files=files, chats=chats)
 
 
 def task_documents(task: Task, mixture: Mixture, seed: int, where: str) -> DocumentSource:
@@ -103,7 +108,13 @@ def draw_rows(config: StageConfig, split: Split, count: int) -> list[dict[str, o
     if isinstance(config, DocumentStageConfig):
         document = make_corpus(config.data, config.task, config.seed).document
         return [
-            {"question": d.prompt, "answer": d.response, "mode": d.mode, "source": d.source}
+            {
+                **({"messages": d.chat.messages} if d.chat is not None else {}),
+                "question": d.prompt,
+                "answer": d.response,
+                "mode": d.mode,
+                "source": d.source,
+            }
             for d in take(document, split, count)
         ]
     assert isinstance(config, RlConfig | EvalConfig)

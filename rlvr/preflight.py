@@ -15,6 +15,7 @@ from rlvr.config import (
     NoiseConfig,
     OwnConfig,
     PretrainConfig,
+    PromptConfig,
     RewardConfig,
     RlConfig,
     SftConfig,
@@ -32,6 +33,7 @@ from rlvr.models.cache_size import cache_shape_of
 from rlvr.models.counting import counted_by
 from rlvr.models.limits import Limits, read_limits
 from rlvr.models.location import count_parameters, locate, vocabulary_in
+from rlvr.models.prompts import plain_prompt
 from rlvr.models.vocabulary import THINK, parameter_count, vocabulary, vocabulary_size
 from rlvr.recorded import recorded_files
 from rlvr.room import asked, cached_rows, check_prompts, itemsize_of, sampling_of
@@ -84,7 +86,7 @@ def inputs(config: StageConfig) -> dict[str, str]:
     paths = [getattr(task, "path", None) for task in single_tasks(getattr(config, "task", None)).values()]
     data: DataConfig | None = getattr(config, "data", None)
     for source in (data.sources or []) if data is not None else []:
-        paths += [source.text, getattr(source.task, "path", None)]
+        paths += [source.text, source.chats, getattr(source.task, "path", None)]
     own: OwnConfig | None = getattr(getattr(config, "reward", None), "own", None)
     if own is not None:
         paths.append(own.file)
@@ -133,7 +135,7 @@ def _plan_pretrain(config: PretrainConfig) -> Plan:
 def _with_cache(config: StageConfig, made: Plan) -> Plan:
     """The plan with the cache of what is sampled. RlvrError if prompts or a row of the cache do not fit.
 
-    Prompts are counted without what a chat template adds: the run counts them again once its tokenizer is there.
+    Prompts are counted as they are without a chat template: the run counts them again once its tokenizer is there.
     """
     problems, sampling = asked(config), sampling_of(config)
     if not problems or sampling is None:
@@ -148,7 +150,8 @@ def _with_cache(config: StageConfig, made: Plan) -> Plan:
         shape, limits = cache_shape_of(location), read_limits(location)
         positions = None if limits is None else limits.positions
         count = counted_by(location).count if limits is None else limits.length
-        lengths = [count(question) for question in questions]
+        prompt: PromptConfig = config.prompt  # type: ignore[attr-defined]
+        lengths = [count(plain_prompt(question, prompt)) for question in questions]
     limit = sampling.max_new_tokens
     longest = check_prompts(problems, lengths, max_new_tokens=limit, positions=positions) + limit
     if shape is None:

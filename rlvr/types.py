@@ -37,12 +37,25 @@ class Problem:
     metadata: dict[str, Any] = field(default_factory=dict)
 
 
+Message = dict[str, str]
+"""``role`` (system, user or assistant) and ``content``, as chat templates have it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chat:
+    """A conversation whose last message is the assistant's. last_alone: of its turns that one alone is to be learnt, else all."""
+
+    messages: tuple[Message, ...]
+    last_alone: bool
+
+
 @dataclass(frozen=True, kw_only=True)
 class Document:
     """A text to learn from: the response is what a model should write after the prompt.
 
     prompt: empty for plain text, which is then trained on whole.
     ends: False where the text was cut, so that no end token is to be learnt after it.
+    chat: the whole conversation, of which prompt and response are the last turns; None if those are all.
     """
 
     source: str
@@ -50,6 +63,7 @@ class Document:
     prompt: str
     response: str
     ends: bool = True
+    chat: Chat | None = None
 
 
 class StopReason(StrEnum):

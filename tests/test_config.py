@@ -502,7 +502,7 @@ def test_a_key_without_effect_is_refused(section: type, fields: dict, key: str) 
         (ModsumConfig, {**MODSUM, "leaps": [2, 2]}, "must be different numbers"),
         (ModsumConfig, {**MODSUM, "leaps": [16]}, "must be below length 16"),
         (ModsumConfig, {**MODSUM, "leaps": [6, 7]}, "give chains of different length"),  # both write 3 sums
-        (SourceConfig, {"weight": 1.0}, "either a task .* or a text file"),
+        (SourceConfig, {"weight": 1.0}, "is one of: a task .*, a text file, a file of chats"),
         (SourceConfig, {"task": MODSUM}, "needs a mixture"),
         (DataConfig, {}, "give either mixture .* or sources"),
         (DataConfig, {"sources": []}, "at least 1 item"),

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import metadata
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from rlvr.claims.claim import Arm, Claim
-from rlvr.config_file import load, resolved
+from rlvr.config import StageConfig
+from rlvr.config_file import load
 from rlvr.errors import RlvrError, did_you_mean
 
 CONFIGS = Path(__file__).parent / "configs"
@@ -109,11 +110,18 @@ def _job(arm: Arm, seed: int, folder: Path, changes: Changes, made: dict[int, Jo
     settings += [f"seed={LONGEST_CHAIN * seed + before}", "threads=1", *changes.get(file.stem, ())]
     if start is not None:
         settings.append(f"model={json.dumps(str(start.path))}")
-    stage, config = load(file, settings)
-    key = _key(stage, resolved(config), start)
+    stage, config = _load(file, settings)
+    key = _key(stage, config, start)
     path = folder / f"{file.parent.name}-{file.stem}-{key}-{_code(PACKAGE)}"
     made[id(arm)] = Job(file=file, settings=tuple(settings), path=path, key=key, start=start, before=before)
     return made[id(arm)]
+
+
+def _load(file: Path, settings: list[str]) -> tuple[str, StageConfig]:
+    try:
+        return load(file, settings)
+    except RlvrError as error:
+        raise RlvrError(file.name, str(error)) from error
 
 
 @cache
@@ -127,10 +135,15 @@ def _code(package: Path) -> str:
     return found.hexdigest()[:8]
 
 
-def _key(stage: str, tree: dict[str, Any], start: Job | None) -> str:
-    """Sixteen digits of a hash of the resolved configuration, where the model stands as the key of the run that made it."""
+def _key(stage: str, config: StageConfig, start: Job | None) -> str:
+    """Sixteen digits of a hash of the configuration, where the model stands as the key of the run that made it.
+
+    Without what is as by default: a program with one more option has the same keys. That a default itself has changed shows in the
+    code, which a run's directory is named by too.
+    """
+    tree = config.model_dump(mode="json", exclude_defaults=True)
     if start is not None:
-        tree = {**tree, "model": start.key}
+        tree["model"] = start.key
     versions = {name: metadata.version(name) for name in PACKAGES}
     text = json.dumps([stage, tree, versions], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import selectors
 import subprocess
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from rlvr.claims.jobs import Job
 from rlvr.errors import RlvrError, TrainingStoppedError
 from rlvr.runtime import signals
+from rlvr.runtime.own_process import command, environment
 
 LOOK_EVERY = 0.5
 """Seconds between looks for a signal."""
-HOME = Path(__file__).resolve().parents[2]
-"""Where this package lies, for a process that does not look into the present folder."""
 
 Tell = Callable[[Job, int, int], None]
 """Told of every run that is finished: how many are, and of how many."""
@@ -28,15 +25,14 @@ class Worker:
     """A process of ``rlvr.claims.worker``, in a session of its own: a Ctrl-C at the terminal is not for it."""
 
     def __init__(self) -> None:
-        path = os.pathsep.join([str(HOME), *filter(None, [os.environ.get("PYTHONPATH")])])
         self.process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "rlvr.claims.worker"],
+            command("rlvr.claims.worker"),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,  # each run has a log of its own
             text=True,
             start_new_session=True,
-            env={**os.environ, "PYTHONPATH": path},
+            env=environment(),
         )
         assert self.process.stdin is not None
         assert self.process.stdout is not None

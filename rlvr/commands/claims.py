@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from rlvr.ending import say
 from rlvr.errors import RlvrError, did_you_mean
+from rlvr.runtime.own_process import processors
 
 if TYPE_CHECKING:
     from rlvr.claims.claim import Claim
@@ -61,7 +61,7 @@ def run_claims(
         quick=quick,
         settings=tuple(settings),
         changes=changes_of(settings, claims, quick),
-        processes=jobs or len(os.sched_getaffinity(0)),
+        processes=jobs or processors(),
     )
     planned = [(claim, jobs_by_seed(claim, asked)) for claim in claims]
     every = in_order(job for _, seeds_of in planned for jobs_of_seed in seeds_of for job in jobs_of_seed.values())

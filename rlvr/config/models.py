@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import PositiveInt, model_validator
+from pydantic import Field, PositiveInt, model_validator
 
 from rlvr.config.strict import Strict
 
@@ -58,16 +58,28 @@ class TokenizerConfig(Strict):
         return self
 
 
+class Example(Strict):
+    """A question with the answer that a model is shown."""
+
+    question: Annotated[str, Field(min_length=1)]
+    answer: Annotated[str, Field(min_length=1)]
+
+
 class PromptConfig(Strict):
     """How a question is put to the model."""
 
-    style: Literal["auto", "chat", "plain"] = "auto"
-    """auto: the tokenizer's own chat template if it has one, else the question as it is."""
+    style: Literal["auto", "chat", "plain", "r1"] = "auto"
+    """auto: the tokenizer's own chat template if it has one, else plain. plain: the question as it is, or after ``examples``. r1: plain text
+    for models that were never taught to chat, which says that thoughts go between <think> and </think> and the answer between <answer> and
+    </answer>, as in DeepSeek-R1-Zero (arXiv:2501.12948)."""
     system: str | None = None
     """A system message, for chat only."""
+    examples: Annotated[list[Example], Field(min_length=1)] | None = None
+    """Answered questions before each question (few-shot): earlier turns of the chat, or plain text after which a model often asks the next
+    question itself; ``rollout.stop_strings: ["\\nQuestion:"]`` (r1: ``["\\nUser:"]``) ends it there."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        if self.style == "plain":
-            self.refuse_set(("system",), "with style plain")
+        if self.style in ("plain", "r1"):
+            self.refuse_set(("system",), f"with style {self.style}")
         return self

@@ -58,12 +58,19 @@ def to_samples(documents: list[Document], codec: Codec, *, whole: bool) -> list[
     """Token ids and trained tokens of documents.
 
     whole: every token but the first is trained; else only the response and its end token are. Prompt and response
-    are tokenized apart, as they are when a model is sampled.
+    are tokenized apart, as they are when a model is sampled. Of a chat the assistant's turns are trained in either case.
     """
-    prompts = codec.prompts_ids([codec.prompt(document.prompt) if document.prompt else "" for document in documents])
-    responses = codec.responses_ids([document.response for document in documents])
+    plain = [document for document in documents if document.chat is None]
+    prompts = codec.prompts_ids([codec.prompt(document.prompt) if document.prompt else "" for document in plain])
+    responses = codec.responses_ids([document.response for document in plain])
+    pairs = zip(prompts, responses, strict=True)
     samples = []
-    for document, prompt, response in zip(documents, prompts, responses, strict=True):
+    for document in documents:
+        if document.chat is not None:
+            token_ids, loss_mask = codec.chat_ids(document.chat)
+            samples.append(Sample(token_ids=token_ids, loss_mask=loss_mask))
+            continue
+        prompt, response = next(pairs)
         end = codec.stop_ids[:1] if document.ends else []
         start = prompt or codec.stop_ids[:1]  # a tokenizer that puts nothing before a text: its end token begins one
         mask = [whole] * len(start) + [True] * (len(response) + len(end))

@@ -6,15 +6,13 @@ import os
 import selectors
 import signal
 import subprocess
-import sys
 import time
-from pathlib import Path
 from typing import Any
+
+from rlvr.runtime.own_process import command, environment
 
 START_SECONDS = 120.0
 """For starting up, a user's own imports included."""
-HOME = Path(__file__).resolve().parents[2]
-"""Where this package lies, for a process that does not look into the present folder."""
 MAX_REPLY = 8 << 20
 """Bytes. No reply of ours is longer."""
 
@@ -35,15 +33,12 @@ class ScoringProcess:
 
     def __init__(self, *, show_output: bool) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "rlvr.rewards.worker"],
+            command("rlvr.rewards.worker"),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=None if show_output else subprocess.DEVNULL,
             start_new_session=True,
-            env={
-                **os.environ,
-                "PYTHONPATH": os.pathsep.join([str(HOME), *filter(None, [os.environ.get("PYTHONPATH")])]),
-            },
+            env=environment(),
         )
         assert self._process.stdin is not None
         assert self._process.stdout is not None

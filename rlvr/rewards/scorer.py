@@ -1,6 +1,5 @@
 """Scores attempts: the cheap graders here, those that could hang or die in processes that can be ended."""
 
-import os
 import threading
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -15,6 +14,7 @@ from rlvr.rewards.attempt import Attempt
 from rlvr.rewards.components import Components
 from rlvr.rewards.processes import LostProcessError, ScoringProcess
 from rlvr.rewards.verdict import Reason, Verdict
+from rlvr.runtime.own_process import processors
 
 Verdicts = dict[str, Verdict]
 """Each component's verdict by name; those that do not apply are absent."""
@@ -185,4 +185,4 @@ def _seconds(name: str, component: object) -> float:
 
 
 def _processes() -> int:
-    return min(MAX_PROCESSES, len(os.sched_getaffinity(0)))
+    return min(MAX_PROCESSES, processors())

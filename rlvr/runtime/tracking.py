@@ -6,7 +6,6 @@ import contextlib
 import os
 import signal
 import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from importlib import metadata
@@ -15,9 +14,7 @@ from typing import IO
 
 from rlvr.errors import MissingExtraError
 from rlvr.runtime.following import FINISH_SECONDS
-
-HOME = Path(__file__).resolve().parents[2]
-"""Where this package lies, for a process that does not look into the present folder."""
+from rlvr.runtime.own_process import command, environment
 
 REMEDY = "the run goes on, and metrics.jsonl has all"
 
@@ -63,16 +60,15 @@ def tracked(run: Path, names: Sequence[str], say: Callable[[str], None]) -> Iter
 
 def _start(run: Path, names: Sequence[str]) -> subprocess.Popen[str]:
     """The process, in a session of its own: a Ctrl-C at the terminal is not for it."""
-    path = os.pathsep.join([str(HOME), *filter(None, [os.environ.get("PYTHONPATH")])])
     return subprocess.Popen(
-        [sys.executable, "-P", "-m", "rlvr.runtime.following", *names],
+        command("rlvr.runtime.following", *names),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
         cwd=run,
         start_new_session=True,
-        env={**os.environ, "PYTHONPATH": path},
+        env=environment(),
     )
 
 

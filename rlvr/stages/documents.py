@@ -29,6 +29,8 @@ def fit_documents(
 ) -> None:
     """Fit a model to a corpus by cross-entropy; whole: on every token of a document, else on the response alone."""
     check_room(config, model, codec)
+    for file in corpus.chats:
+        file.check(codec)
     source = DocumentBatches(
         corpus.document,
         codec,

@@ -51,6 +51,8 @@ def run(config: EvalConfig, run: RunDirectory) -> None:
                 write_jsonl(run.rollouts(0), [*sampled, *greedy])
         if config.data is not None:
             corpus = make_corpus(config.data, config.task, config.seed)
+            for file in corpus.chats:
+                file.check(codec)
             held_out = HeldOut(document=corpus.document, whole=False)
             metrics |= document_metrics(model, codec, held_out, config.eval.problems)
         metrics["time/eval_seconds"] = time.perf_counter() - begin

@@ -103,6 +103,14 @@ def test_a_changed_program_makes_runs_of_its_own(tmp_path: Path, monkeypatch: py
     assert len(set(keys)) == 1
 
 
+@pytest.mark.parametrize(("setting", "same"), [("device=auto", True), ("device=cpu", False)])
+def test_what_is_as_by_default_is_no_part_of_a_key(setting: str, same: bool, tmp_path: Path) -> None:
+    arms = CLAIMS[0].arms(True)
+    stem = Path(arms[-1].config).stem
+    plain, spelled = (jobs_of(arms, 0, tmp_path, changes)[arms[-1].name] for changes in ({}, {stem: [setting]}))
+    assert (plain.key == spelled.key) is same
+
+
 def test_every_run_is_an_ordinary_run_directory(folder: Path) -> None:
     found = json.loads((folder / "emergence.quick.changed.json").read_text())
     answer = call("rl", Path(found["runs"][0]["RL"]) / "config.yaml", "--run", found["runs"][0]["RL"])
@@ -145,7 +153,7 @@ def wait_for_rows(folder: Path) -> Path:
         (["emergence", "--set", "rl2.train.max_steps=1"], "--set rl2: is no file of these claims"),
         (["emergence", "--set", "train.max_steps"], "--set train: is no file of these claims"),
         (["emergence", "--set", "rl"], "--set: must look like FILE.section.key=VALUE"),
-        (["emergence", "--set", "rl.train.max_stepz=1"], "train.max_stepz: unknown key"),
+        (["emergence", "--set", "rl.train.max_stepz=1"], "rl.yaml: --set train.max_stepz: unknown key"),
         (["emergence", "--seeds", "0"], "Input should be greater than or equal to 1"),
     ],
 )
