@@ -38,7 +38,7 @@ class Solvability:
 
     never, sometimes, always: shares of the problems by how many of their samples are right. zero_variance: by group size, the expected
     share of groups whose rollouts are all right or all wrong; exact: the sizes of which no distribution had to be assumed.
-    kept: how many problems are sometimes solved; kept_zero_variance: the same of these alone. group_size: the one recommended.
+    kept: how many problems are sometimes solved; kept_zero_variance: the same of these alone. group_size: the one recommended; None if none is kept.
     found: of the problems never solved, the share that as many samples again are expected to solve.
     """
 
@@ -52,7 +52,7 @@ class Solvability:
     exact: tuple[int, ...]
     kept: int
     kept_zero_variance: dict[int, float]
-    group_size: int
+    group_size: int | None
     found: float | None
 
     def to_json(self) -> dict[str, Any]:
@@ -90,7 +90,7 @@ def solvability(counts: Sequence[Count]) -> Solvability | None:
         exact=tuple(size for size in GROUP_SIZES if size <= fewest),
         kept=len(kept),
         kept_zero_variance=of_kept if kept else {},
-        group_size=enough[0] if enough else GROUP_SIZES[-1],
+        group_size=(enough or GROUP_SIZES[-1:])[0] if kept else None,
         found=1 - _mean_of([_none_right(spread, each, each[0]) for each in never]) if never else None,
     )
 

@@ -92,7 +92,7 @@ def _measure(file: Path, asked: Asked) -> None:
     if asked.keep is not None:
         _check_filter(asked.keep, 0 if config.task is None else config.eval.samples)
     path = asked.run or default_run(file)
-    before = path.with_name(f"{path.name}-against")
+    before = Path(f"{path if path.name not in ('', '..') else path.resolve()}-against")
     runs = [(before, earlier), (path, config)] if earlier is not None else [(path, config)]
     for (directory, each), warnings in zip(runs, [checked(each) for _, each in runs], strict=True):
         launch("eval", each, warnings, directory, fresh=asked.fresh)

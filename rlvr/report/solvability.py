@@ -46,7 +46,7 @@ def sentences(found: Solvability) -> list[str]:
         told.append(
             f"Never is not impossible: as many samples again are expected to solve {found.found:.1%} of the problems that were never solved."
         )
-    if not found.kept:
+    if found.group_size is None:
         told.append(
             "No problem is solved sometimes, so groups of rollouts would show nothing to learn from: take easier or harder problems, or more samples."
         )
@@ -114,7 +114,10 @@ def _groups(found: Solvability) -> Table:
 
 
 def _histogram(found: Solvability) -> Block:
-    drawn = [Bar(category=str(right), value=float(found.histogram.get(right, 0))) for right in range(found.samples + 1)]
+    drawn = [
+        Bar(category=str(right), value=float(found.histogram.get(right, 0)))
+        for right in range(max(found.samples, *found.histogram) + 1)
+    ]
     summary = "Problems by how many of their samples are right: " + "; ".join(
         f"{bar.category}: {bar.value:.0f}" for bar in drawn if bar.value
     )

@@ -12,7 +12,7 @@ from rlvr.report.blocks import Chart, Prose, Table
 from rlvr.report.document import document
 from rlvr.report.runs import open_finished
 from rlvr.report.versus import Versus, verdicts, versus
-from rlvr.statistics import at_least
+from rlvr.statistics import at_least, paired_shares, pass_interval
 
 Outcomes = dict[str, list[bool]]
 
@@ -143,3 +143,23 @@ def test_the_report_of_one_evaluation_has_its_solvability(tmp_path: Path) -> Non
     gap = next(each for each in document([single])[1] if each.name == "solvability").blocks[0]
     assert isinstance(gap, Prose)
     assert "set eval.samples" in gap.text
+
+
+def test_intervals_of_differences_and_of_pass_at_k_cover() -> None:
+    """Of 200 evaluations of 40 problems with 8 samples, of a model whose chances are those of another, doubled."""
+    rng, rounds = random.Random(4), 200
+    many = [rng.betavariate(0.4, 1.6) for _ in range(20_000)]
+    truth = fmean(min(1.0, 2 * p) - p for p in many)
+    passing = fmean(1 - (1 - p) ** 4 for p in many)
+    covered = passed = 0
+    for _ in range(rounds):
+        chances = [rng.betavariate(0.4, 1.6) for _ in range(40)]
+        a, b = ([sum(rng.random() < times * p for _ in range(8)) for p in chances] for times in (1, 2))
+        difference = paired_shares([(after - before) / 8 for before, after in zip(a, b, strict=True)])
+        assert difference.low is not None
+        assert difference.high is not None
+        covered += difference.low <= truth <= difference.high
+        _, low, high = pass_interval([(8, right) for right in a], 4)
+        passed += low <= passing <= high
+    assert covered >= 0.93 * rounds
+    assert passed >= 0.9 * rounds
