@@ -10,6 +10,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from rlvr.statistics import Estimate, t95, t_interval, wilson
@@ -77,21 +78,21 @@ def solvability(counts: Sequence[Count]) -> Solvability | None:
     fewest, spread = min(samples for samples, _ in counts), fit(counts)
     kept = [(samples, right) for samples, right in counts if 0 < right < samples]
     never = [(samples, right) for samples, right in counts if right == 0]
-    of_kept = {size: _mean_of([zero_variance(spread, each, size) for each in kept]) for size in GROUP_SIZES}
-    enough = [size for size in GROUP_SIZES if 1 - of_kept[size] >= ENOUGH]
+    of_kept = {size: _mean_zero_variance(spread, kept, size) for size in GROUP_SIZES if kept}
+    enough = [size for size, share in of_kept.items() if 1 - share >= ENOUGH]
     return Solvability(
         problems=len(counts),
         samples=fewest,
         histogram=dict(sorted(Counter(right for _, right in counts).items())),
         never=_share(len(never) / len(counts), len(counts)),
         sometimes=_share(len(kept) / len(counts), len(counts)),
-        always=_share(1 - (len(never) + len(kept)) / len(counts), len(counts)),
+        always=_share((len(counts) - len(never) - len(kept)) / len(counts), len(counts)),
         zero_variance={size: expected_zero_variance(counts, size, spread) for size in GROUP_SIZES},
         exact=tuple(size for size in GROUP_SIZES if size <= fewest),
         kept=len(kept),
-        kept_zero_variance=of_kept if kept else {},
+        kept_zero_variance=of_kept,
         group_size=(enough or GROUP_SIZES[-1:])[0] if kept else None,
-        found=1 - _mean_of([_none_right(spread, each, each[0]) for each in never]) if never else None,
+        found=1 - _mean(never, lambda each: _none_right(spread, each, each[0])) if never else None,
     )
 
 
@@ -111,7 +112,7 @@ def expected_zero_variance(counts: Sequence[Count], size: int, spread: Spread | 
     by_count = Counter(counts)
 
     def mean(at: Spread) -> float:
-        return sum(number * zero_variance(at, each, size) for each, number in by_count.items()) / len(counts)
+        return _mean_zero_variance(at, counts, size)
 
     values, total = _influences(by_count, spread, mean), mean(spread)
     moves = {each: zero_variance(spread, each, size) - total + values[each] for each in by_count}
@@ -140,6 +141,10 @@ def zero_variance(spread: Spread, count: Count, size: int) -> float:
     return _none_right(spread, count, size) + _none_right(
         Spread(mean=1 - spread.mean, worth=spread.worth), (samples, samples - right), size
     )
+
+
+def _mean_zero_variance(spread: Spread, counts: Sequence[Count], size: int) -> float:
+    return _mean(counts, lambda each: zero_variance(spread, each, size))
 
 
 def _none_right(spread: Spread, count: Count, more: int) -> float:
@@ -218,7 +223,7 @@ def _influences(by_count: Counter[Count], spread: Spread, of: Callable[[Spread],
         return dict.fromkeys(by_count, 0.0)  # at an edge of the grid, where nothing moves it
     x, y = gradient(of)
     slope, total = ((d * x - b * y) / area, (a * y - b * x) / area), sum(by_count.values())
-    own = {each: gradient(lambda where, each=each: _log_chance(where, each)) for each in by_count}  # type: ignore[misc]
+    own = {each: gradient(partial(_log_chance, count=each)) for each in by_count}
     return {each: total * (slope[0] * first + slope[1] * second) for each, (first, second) in own.items()}
 
 
@@ -236,8 +241,9 @@ def _bounded(found: Estimate, problems: int) -> Estimate:
     return Estimate(mean=found.mean, low=max(0.0, found.low), high=min(1.0, found.high), p=None)
 
 
-def _mean_of(values: Sequence[float]) -> float:
-    return math.fsum(values) / len(values) if values else 1.0
+def _mean(counts: Sequence[Count], of: Callable[[Count], float]) -> float:
+    """The mean over problems of what follows from each one's count."""
+    return math.fsum(number * of(each) for each, number in Counter(counts).items()) / len(counts)
 
 
 def _ends(found: Estimate) -> dict[str, float | None]:

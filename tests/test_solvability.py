@@ -88,6 +88,19 @@ def test_over_many_evaluations_there_is_no_bias_and_intervals_cover(
         assert covered[size] >= 0.88 * rounds
 
 
+def test_problems_chosen_by_their_counts_have_the_groups_that_are_expected_of_them() -> None:
+    """Chosen for having been solved sometimes, which no choice of the same samples can judge: of 2 samples, none of those is alike."""
+    rng, expected, true = random.Random(6), [], []
+    for _ in range(12):
+        chances = [beta(rng) for _ in range(200)]
+        counts = drawn(chances, 4, rng)
+        found = solvability(counts)
+        assert found is not None
+        expected.append(found.kept_zero_variance[4])
+        true.append(fmean(p**4 + (1 - p) ** 4 for p, (k, right) in zip(chances, counts, strict=True) if 0 < right < k))
+    assert fmean(expected) == pytest.approx(fmean(true), abs=0.015)
+
+
 def test_the_recommended_size_is_the_smallest_with_which_half_of_the_kept_groups_vary() -> None:
     def recommended(right: int) -> int:
         rng = random.Random(0)

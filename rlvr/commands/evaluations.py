@@ -84,13 +84,13 @@ def _measure(file: Path, asked: Asked) -> None:
     _, config = load(file, asked.settings, "eval")
     assert isinstance(config, EvalConfig)
     earlier = None if asked.against is None else _of_model(config, asked.against)
+    if asked.keep is not None:
+        _check_filter(asked.keep, 0 if config.task is None else config.eval.samples)
     if asked.dry_run:
         if earlier is not None:
             plan(earlier, starting=False)
         print_plan("eval", config, plan(config, starting=False), json=asked.as_json)
         return
-    if asked.keep is not None:
-        _check_filter(asked.keep, 0 if config.task is None else config.eval.samples)
     path = asked.run or default_run(file)
     before = Path(f"{path if path.name not in ('', '..') else path.resolve()}-against")
     runs = [(before, earlier), (path, config)] if earlier is not None else [(path, config)]

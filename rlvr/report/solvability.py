@@ -26,7 +26,7 @@ HOW = (
     "Right and wrong are all that counts here: where a reward also pays for other things, fewer groups are alike. Group sizes up to the number "
     "of samples are estimated without bias and without assumptions, by all choices of so many of the samples, with Student's interval over "
     "problems; larger ones, and all numbers of the problems that are kept, by a beta distribution of chances fitted to the counts, and where "
-    "many problems are out of reach for ever they come out too low. Shares have Wilson's interval over problems."
+    "many problems are out of reach for ever they come out too low, though never above those of smaller groups. Shares have Wilson's interval over problems."
 )
 
 
