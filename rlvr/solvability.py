@@ -119,9 +119,8 @@ def expected_zero_variance(counts: Sequence[Count], size: int, spread: Spread | 
     variance = sum(number * moves[each] ** 2 for each, number in by_count.items()) / len(counts) / (len(counts) - 1)
     if not 1e-9 < total < 1 - 1e-9:
         return _share(total, len(counts))
-    half = min(
-        30.0, t95(len(counts) - 1) * math.sqrt(variance) / (total * (1 - total))
-    )  # of the logit, whose ends are shares
+    error = math.sqrt(variance) / (total * (1 - total))  # of the logit, whose ends are shares
+    half = min(30.0, t95(len(counts) - 1) * error)
     low, high = (1 / (1 + (1 - total) / total * math.exp(-sign * half)) for sign in (-1, 1))
     return _bounded(Estimate(mean=total, low=low, high=high, p=None), len(counts))
 
