@@ -6,7 +6,7 @@ import re
 from pathlib import PurePath
 from typing import Literal, Self
 
-from pydantic import model_validator
+from pydantic import PositiveInt, model_validator
 
 from rlvr.config.strict import Fraction, Strict
 
@@ -68,6 +68,10 @@ class ProblemsConfig(Strict):
     on_bad_line: Literal["stop", "skip"] = "stop"
     duplicates: Literal["keep", "drop"] = "keep"
     """drop: of questions that are the same but for case and spaces, only the first is kept."""
+    max_tokens: PositiveInt | None = None
+    """Questions of more tokens are left out and counted; what a chat template adds to them is not."""
+    tokenizer: str | None = None
+    """Whose tokens ``max_tokens`` counts: a directory with a tokenizer.json, or a run."""
     test_fraction: Fraction = 0.1
     """Share of the questions, chosen by a hash of their text, kept from training."""
     test_path: str | None = None
@@ -88,6 +92,8 @@ class ProblemsConfig(Strict):
         self._check_template()
         if self.layout == "gsm8k" and self.columns.solution is not None:
             raise ValueError("columns.solution has no effect in layout gsm8k, whose answers hold it; remove it")
+        if (self.max_tokens is None) != (self.tokenizer is None):
+            raise ValueError("max_tokens and tokenizer belong together: how many tokens, and whose; give both")
         return self
 
     @property

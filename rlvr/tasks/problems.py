@@ -10,6 +10,8 @@ from random import Random
 from rlvr.config import ProblemsConfig
 from rlvr.config.problems import HUB
 from rlvr.errors import RlvrError
+from rlvr.models.limits import read_limits
+from rlvr.models.location import locate
 from rlvr.runtime.progress import say
 from rlvr.runtime.seeding import generator
 from rlvr.tasks import thinking
@@ -36,7 +38,8 @@ class Problems:
 
     def __init__(self, config: ProblemsConfig, seed: int) -> None:
         self._path, self._seed = config.path, seed
-        loaded = _load(config, tuple(_stamp(path) for path in (config.path, config.test_path) if path is not None))
+        paths = (config.path, config.test_path, config.tokenizer)
+        loaded = _load(config, tuple(_stamp(path) for path in paths if path is not None))
         self.warnings: tuple[str, ...] = loaded.warnings
         self._rows: dict[Split, list[Row]] = {"train": loaded.train, "test": loaded.test}
         worked = all("solution" in row.metadata for rows in self._rows.values() for row in rows)
@@ -151,9 +154,33 @@ def _read(config: ProblemsConfig, place: Place, warnings: list[str]) -> list[Row
         raise RlvrError(path, f"holds no problems ({len(bad)} bad lines skipped)", remedy="give one JSON object a line")
     if bad:
         warnings += [f"{len(bad)} bad lines of {path} were skipped", *_reasons(path, bad)]
+    rows = _short_enough(config, path, rows, warnings)
     if config.layout == "auto" and layout.name in LAYOUTS:
-        say(f"{path}: read in the layout of {LAYOUTS[layout.name]}, which was recognised (task.layout says otherwise)")
+        say(
+            f"{path}: the layout of {LAYOUTS[layout.name]} was recognised (task.layout: plain reads answers as they are)"
+        )
     return rows
+
+
+def _short_enough(config: ProblemsConfig, path: str, rows: list[Row], warnings: list[str]) -> list[Row]:
+    """The problems whose questions have at most ``max_tokens`` tokens. RlvrError if there is no such tokenizer, and for none."""
+    if config.max_tokens is None or config.tokenizer is None:
+        return rows
+    limits = read_limits(locate(config.tokenizer))
+    if limits is None:
+        remedy = "name a directory with a model and its tokenizer.json"
+        raise RlvrError("task.tokenizer", "has no tokenizer to count by", got=config.tokenizer, remedy=remedy)
+    lengths = [limits.length(row.question) for row in rows]
+    kept = [row for row, length in zip(rows, lengths, strict=True) if length <= config.max_tokens]
+    if not kept:
+        what = f"every question has more than {config.max_tokens} tokens; the shortest has {min(lengths)}"
+        raise RlvrError(path, what, remedy="raise task.max_tokens")
+    if len(kept) < len(rows):
+        warnings.append(
+            f"{len(rows) - len(kept)} of {len(rows)} problems of {path} were left out: their questions have more than "
+            f"{config.max_tokens} tokens (the longest has {max(lengths)})"
+        )
+    return kept
 
 
 def _reasons(path: str, bad: list[tuple[str, int]]) -> list[str]:
