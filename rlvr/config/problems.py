@@ -62,7 +62,8 @@ class ProblemsConfig(Strict):
     layout: Literal["auto", "plain", "gsm8k", "math"] = "auto"
     """Where the final answer stands. plain: in a column of its own; gsm8k: after #### in the answer's last line; math: in the
     solution's last \\boxed{…}; auto: whichever is recognised."""
-    columns: ColumnsConfig = ColumnsConfig()
+    columns: ColumnsConfig | None = None
+    """None: they are called as the layout calls them."""
     template: str | None = None
     """The question put to the model, with ``{question}`` and other columns by name; None: the question as it is."""
     on_bad_line: Literal["stop", "skip"] = "stop"
@@ -90,7 +91,7 @@ class ProblemsConfig(Strict):
                 raise ValueError(f"{key} {value!r} names no data set on the hub; write hub:owner/name")
         self._check_splits()
         self._check_template()
-        if self.layout == "gsm8k" and self.columns.solution is not None:
+        if self.layout == "gsm8k" and self.columns is not None and self.columns.solution is not None:
             raise ValueError("columns.solution has no effect in layout gsm8k, whose answers hold it; remove it")
         if (self.max_tokens is None) != (self.tokenizer is None):
             raise ValueError("max_tokens and tokenizer belong together: how many tokens, and whose; give both")

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from rlvr.config.problems import FIELD, ProblemsConfig, fields_of
+from rlvr.config.problems import FIELD, ColumnsConfig, ProblemsConfig, fields_of
 from rlvr.errors import RlvrError, did_you_mean
 from rlvr.tasks.rows import Raw, columns_of, flaw
 
@@ -88,7 +88,7 @@ class Layout:
 
 def layout_of(config: ProblemsConfig, rows: list[Raw], path: str) -> Layout:
     """The layout that is asked for, or the one that is recognised. RlvrError if no row has a column that it needs."""
-    columns = config.columns
+    columns = config.columns or ColumnsConfig()
     name = _recognise(config, rows) if config.layout == "auto" else config.layout
     layout = Layout(
         name=name,
@@ -116,7 +116,7 @@ def _no_column(column: str, known: list[str], path: str) -> RlvrError:
 def _recognise(config: ProblemsConfig, rows: list[Raw]) -> str:
     """gsm8k, math or plain, by the first rows that could be read."""
     some = [row.cells for row in rows if row.cells is not None][:LOOKED_AT]
-    columns = config.columns
+    columns = config.columns or ColumnsConfig()
     hashed = [_HASHES in _last_line(lookup(cells, columns.answer or "answer")) for cells in some]
     if some and columns.solution is None and 2 * sum(hashed) >= len(some):
         return "gsm8k"

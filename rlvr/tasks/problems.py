@@ -97,7 +97,8 @@ def _stamp(path: str) -> tuple[object, ...]:
     if path.startswith(HUB):
         return ()
     try:
-        files = sorted(Path(path).rglob("*")) if Path(path).is_dir() else [Path(path)]
+        folder = Path(path)
+        files = sorted([*folder.glob("*"), *folder.glob("*/*")]) if folder.is_dir() else [folder]
         stats = [(str(file), file.stat()) for file in files]
     except (OSError, ValueError):
         return ()  # reading it says what is wrong
