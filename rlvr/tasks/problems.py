@@ -38,6 +38,8 @@ class Problems:
 
     def __init__(self, config: ProblemsConfig, seed: int) -> None:
         self._path, self._seed = config.path, seed
+        share = "set task.test_fraction (0 keeps none for testing, 1 all) or "
+        self._remedy = "give more lines" if config.has_test else f"{share}give more lines"
         paths = (config.path, config.test_path, config.tokenizer)
         loaded = _load(config, tuple(_stamp(path) for path in paths if path is not None))
         self.warnings: tuple[str, ...] = loaded.warnings
@@ -51,7 +53,7 @@ class Problems:
             raise RlvrError(
                 self._path,
                 f"has no problem in the {split} split",
-                remedy="set task.test_fraction (0 keeps none for testing, 1 all) or give more lines",
+                remedy=self._remedy,
             )
         turn, place = divmod(index, len(rows))
         row = rows[_order(self._seed, turn, len(rows))[place] if split == "train" else place]

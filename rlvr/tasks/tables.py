@@ -1,6 +1,7 @@
 """Parquet files and Hugging Face data sets as rows. The packages for it (extra ``data``) are imported where they are used."""
 
 import datetime
+import logging
 import math
 from collections.abc import Iterable
 from decimal import Decimal
@@ -10,7 +11,7 @@ from typing import Any
 from rlvr.config.problems import HUB
 from rlvr.errors import MissingExtraError, RlvrError
 from rlvr.runtime.foreign import Foreign
-from rlvr.tasks.rows import Place, Raw, WrittenNumber
+from rlvr.tasks.rows import Place, Raw, Unreadable, WrittenNumber, flaw
 
 _AS_TEXT = (datetime.date, datetime.time, datetime.timedelta, Decimal)
 _DATASET_MARKS = ("state.json", "dataset_dict.json", "dataset.arrow")
@@ -58,10 +59,14 @@ def read_hub(place: Place) -> list[Raw]:
     """The rows of a data set on the hub, or of its copy in the cache of ``datasets``. RlvrError if it cannot be had."""
     datasets = _datasets(place)
     found: Any = None
+    log = logging.getLogger("huggingface_hub")
+    before = log.level
+    log.setLevel(logging.ERROR)  # it tells of every attempt
     with Foreign() as call:
         found = datasets.load_dataset(
             place.path.removeprefix(HUB), place.subset, split=place.split or "train", revision=place.revision
         )
+    log.setLevel(before)
     if found is None:
         what = f"cannot be loaded from the hub: {_said(call.error)}"
         remedy = "check the name, task.subset and task.split; without a network, give a local file or folder"
@@ -93,24 +98,49 @@ def _dataset_rows(place: Place, dataset: Any) -> list[Raw]:
 
 
 def _rows(batches: Iterable[Any]) -> list[Raw]:
-    """The rows of Arrow's record batches, numbered from 1."""
+    """The rows of Arrow's record batches, numbered from 1. Every batch is validated first: its offsets come from the file."""
     rows: list[Raw] = []
-    for batch in batches:
+    for found in batches:
+        batch, texts = _texts_as_bytes(found)
+        batch.validate(full=True)
         try:
-            rows += [Raw(number, _cells(row)) for number, row in enumerate(batch.to_pylist(), start=len(rows) + 1)]
-        except ValueError:  # some text in it is not UTF-8, or a date is out of range
-            rows += [_row(batch, index, len(rows) + 1 + index) for index in range(batch.num_rows)]
+            cells: list[Any] = batch.to_pylist()
+        except (ValueError, OverflowError):  # a date that Python has not
+            cells = [_row(batch, index) for index in range(batch.num_rows)]
+        rows += [_raw(number, row, texts) for number, row in enumerate(cells, start=len(rows) + 1)]
     return rows
 
 
-def _row(batch: Any, index: int, number: int) -> Raw:
+def _texts_as_bytes(batch: Any) -> tuple[Any, set[str]]:
+    """The batch with its columns of text as bytes, and their names: so that bad UTF-8 is the fault of one row."""
+    import pyarrow
+
+    as_bytes = {pyarrow.string(): pyarrow.binary(), pyarrow.large_string(): pyarrow.large_binary()}
+    fields = [field.with_type(as_bytes.get(field.type, field.type)) for field in batch.schema]
+    texts = {field.name for field in batch.schema if field.type in as_bytes}
+    batch.validate()
+    return batch.cast(pyarrow.schema(fields)), texts
+
+
+def _row(batch: Any, index: int) -> Any:
+    """One row of a batch, or what is wrong with it."""
     try:
-        [row] = batch.slice(index, 1).to_pylist()
-    except UnicodeDecodeError:
-        return Raw(number, None, "not UTF-8 text")
-    except ValueError as error:
-        return Raw(number, None, f"cannot be read: {error}")
-    return Raw(number, _cells(row))
+        return batch.slice(index, 1).to_pylist()[0]
+    except (ValueError, OverflowError) as error:
+        return Unreadable(f"cannot be read: {error}")
+
+
+def _raw(number: int, row: Any, texts: set[str]) -> Raw:
+    if isinstance(row, Unreadable):
+        return Raw(number, None, row.trouble)
+    read = {
+        name: cell.decode("utf-8", "surrogateescape")
+        for name, cell in row.items()
+        if name in texts and cell is not None
+    }
+    cells = _cells({**row, **read})
+    trouble = flaw(cells)
+    return Raw(number, None, trouble) if trouble else Raw(number, cells)
 
 
 def _cells(row: dict[str, Any]) -> dict[str, Any]:
