@@ -204,6 +204,22 @@ def test_a_package_that_is_not_there_is_named(tmp_path: Path, monkeypatch: pytes
         task(Path("hub:owner/name"))
 
 
+def test_a_data_set_goes_by_the_name_that_the_hub_has_for_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """``datasets`` looks for a folder of that name first, so that the same call can be tried without a hub."""
+    import datasets
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    (tmp_path / "owner" / "name").mkdir(parents=True)
+    for split, rows in (("train", ROWS), ("test", ROWS[:3])):
+        (tmp_path / "owner" / "name" / f"{split}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    made = task(Path("hub:owner/name"), test_split="test")
+    assert (made.size("train"), made.size("test")) == (8, 3)
+    assert drawn(made) == [(row["question"], row["answer"]) for row in ROWS[:3]]
+    with pytest.raises(RlvrError, match=r"hub:owner/name: cannot be loaded from the hub: Unknown split .*task\.split"):
+        task(Path("hub:owner/name"), split="dev")
+
+
 def test_a_data_set_on_the_hub_without_a_network_is_refused_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     import datasets
 
