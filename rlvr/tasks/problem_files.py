@@ -107,8 +107,12 @@ def _text(path: Path, contents: bytes) -> str:
         raise RlvrError(str(path), "is UTF-16 text, not UTF-8", remedy="save it as UTF-8")
     text = contents.removeprefix(codecs.BOM_UTF8).decode("utf-8", "surrogateescape")
     if not text.strip():
-        raise RlvrError(str(path), "holds no problems: it is empty", remedy="give at least one row")
+        raise _empty(path)
     return text
+
+
+def _empty(path: Path) -> RlvrError:
+    return RlvrError(str(path), "holds no problems: it is empty", remedy="give at least one row")
 
 
 def _json_rows(path: Path, text: str) -> list[Raw] | None:
@@ -158,9 +162,12 @@ def _csv_rows(path: Path, text: str, delimiter: str) -> list[Raw]:
     before = csv.field_size_limit(len(text) + 1)
     try:
         reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-        header, *records = _records(reader)
+        records = list(_records(reader))
     finally:
         csv.field_size_limit(before)
+    if not records:
+        raise _empty(path)
+    header, *records = records
     if header.fields is None:
         raise RlvrError(f"{path}:{header.line}", header.trouble, remedy="begin with a row of column names")
     names = [name.strip() for name in header.fields]

@@ -131,6 +131,7 @@ def test_a_bad_row_is_named_or_skipped_and_counted(name: str, tmp_path: Path) ->
 
 BROKEN: dict[str, tuple[bytes, str]] = {
     "empty.csv": (b"\xef\xbb\xbf\n", "is empty"),
+    "commas.csv": (b",,\n,,\n", "is empty"),
     "empty.json": (b"", "is empty"),
     "none.json": (b"[]", "holds no problems"),
     "header.csv": (b"question,answer\n", "holds no problems"),
