@@ -15,6 +15,7 @@ from rlvr.config import (
     NoiseConfig,
     OwnConfig,
     PretrainConfig,
+    ProblemsConfig,
     PromptConfig,
     RewardConfig,
     RlConfig,
@@ -82,15 +83,19 @@ def plan(config: StageConfig, *, starting: bool) -> Plan:
 
 
 def inputs(config: StageConfig) -> dict[str, str]:
-    """The SHA-256 of every file that the run learns or starts from, by path."""
-    paths = [getattr(task, "path", None) for task in single_tasks(getattr(config, "task", None)).values()]
+    """The SHA-256 of every file that the run learns or starts from, by path. A data set on the hub is not among them."""
+    tasks: list[object] = list(single_tasks(getattr(config, "task", None)).values())
+    paths: list[str | None] = []
     data: DataConfig | None = getattr(config, "data", None)
     for source in (data.sources or []) if data is not None else []:
-        paths += [source.text, source.chats, getattr(source.task, "path", None)]
+        paths += [source.text, source.chats]
+        tasks.append(source.task)
+    for task in tasks:
+        paths += task.files if isinstance(task, ProblemsConfig) else []
     own: OwnConfig | None = getattr(getattr(config, "reward", None), "own", None)
     if own is not None:
         paths.append(own.file)
-    files = [Path(path) for path in paths if path is not None]
+    files = [file for path in paths if path is not None for file in _files(Path(path))]
     model = getattr(config, "model", None)
     teacher = None
     if isinstance(config, RlConfig):
@@ -106,6 +111,11 @@ def inputs(config: StageConfig) -> dict[str, str]:
         with reading(file):
             found[str(file)] = sha256(file)
     return found
+
+
+def _files(path: Path) -> list[Path]:
+    """A file, or the files of a folder."""
+    return sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
 
 
 def _plan(config: StageConfig, starting: bool) -> Plan:

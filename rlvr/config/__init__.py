@@ -16,6 +16,7 @@ from rlvr.config.algorithm import (
 )
 from rlvr.config.data import DataConfig, Mixture, PretrainDataConfig, SourceConfig
 from rlvr.config.models import ModelConfig, PromptConfig, TokenizerConfig
+from rlvr.config.problems import ColumnsConfig, ProblemsConfig
 from rlvr.config.rewards import (
     ANSWERS,
     AnswerConfig,
@@ -46,7 +47,6 @@ from rlvr.config.tasks import (
     MemberConfig,
     MixtureConfig,
     ModsumConfig,
-    ProblemsConfig,
     SingleTaskConfig,
     StridesConfig,
     StringsConfig,
@@ -77,6 +77,7 @@ __all__ = [
     "AnswerConfig",
     "ArithmeticConfig",
     "BranchesConfig",
+    "ColumnsConfig",
     "ComponentConfig",
     "CurriculumConfig",
     "DataConfig",

@@ -7,6 +7,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, PositiveFloat, PositiveInt, ValidationError, model_validator
 
+from rlvr.config.problems import ProblemsConfig
 from rlvr.config.selection import CurriculumConfig, SelectConfig
 from rlvr.config.strict import Fraction, Strict
 
@@ -148,16 +149,6 @@ class FactsConfig(Strict):
         if self.first + self.people > WORLD:
             raise ValueError(f"first {self.first} and people {self.people} go beyond the {WORLD} people that there are")
         return self
-
-
-class ProblemsConfig(Strict):
-    """Questions and answers from a JSONL file."""
-
-    name: Literal["problems"]
-    path: str
-    on_bad_line: Literal["stop", "skip"] = "stop"
-    test_fraction: Fraction = 0.1
-    """Share of the questions, chosen by a hash of their text, kept from training."""
 
 
 SingleTaskConfig = Annotated[

@@ -123,7 +123,10 @@ def test_a_bad_line_stops_by_its_number_or_is_skipped_and_counted(line: str, tro
         task(tmp_path, text)
     made = task(tmp_path, text, on_bad_line="skip", test_fraction=0)
     assert made.size("train") == 1
-    assert made.warnings == (f"1 bad lines of {tmp_path / 'data.jsonl'} were skipped",)
+    counted, reason = made.warnings
+    assert counted == f"1 bad lines of {tmp_path / 'data.jsonl'} were skipped"
+    assert reason.startswith(f"{tmp_path / 'data.jsonl'}:2: {trouble}")
+    assert reason.endswith("(the first of 1 skipped for this)")
 
 
 @pytest.mark.parametrize("text", ["", "\n\n", "nonsense\n"])
