@@ -10,7 +10,7 @@ from pydantic import PositiveFloat, PositiveInt, model_validator
 
 from rlvr.config.strict import Fraction, Strict
 
-ANSWERS = ("exact", "number", "math", "choice", "code", "json", "regex", "own")
+ANSWERS = ("exact", "number", "math", "choice", "code", "json", "regex", "gym", "own")
 """The components that say whether an answer is right; a rollout is correct if all of these give full marks."""
 
 
@@ -107,6 +107,15 @@ class MathConfig(TextAnswerConfig):
         return self
 
 
+class GymRewardConfig(TextAnswerConfig):
+    """What the scorer of a reasoning-gym data set says of the answer (extra ``gym``); it runs in processes of its own."""
+
+    partial: bool = True
+    """Scores between 0 and 1 are paid as they are; false: as 0."""
+    seconds: PositiveFloat = 10.0
+    """How long one verdict may take, making the problem again included, before its process is ended."""
+
+
 class OwnConfig(AnswerConfig):
     """A Python function of yours that returns a number, 1 for full marks; it runs in processes of its own."""
 
@@ -162,6 +171,8 @@ with warnings.catch_warnings():
         """The answer is the same JSON value as the gold answer."""
         regex: TextAnswerConfig | None = None
         """The whole answer matches the gold answer, a regular expression."""
+        gym: GymRewardConfig | None = None
+        """The scorer of the problem's reasoning-gym data set says that the answer is right (extra ``gym``)."""
         own: OwnConfig | None = None
         """What a Python function of yours says."""
         format: ComponentConfig | None = None

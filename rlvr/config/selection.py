@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Self
 
 from pydantic import Field, PositiveInt, model_validator
 
@@ -50,7 +50,8 @@ class CurriculumConfig(Strict):
     """Training on one value of a generated task's dial after the other, as the pass rate allows. Evaluations keep the
     task's own value."""
 
-    dial: Literal["length", "modulus", "digits"]
+    dial: str
+    """A key of the task that holds a number: length, modulus, digits, level, …; of a gym task also ``config.KEY``."""
     values: Annotated[list[int], Field(min_length=2)]
     """The dial's values, level by level; training begins at the first."""
     raise_at: Annotated[float, Field(gt=0.0, le=1.0)] = 0.8

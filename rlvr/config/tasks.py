@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, PositiveFloat, PositiveInt, ValidationError, model_validator
 
@@ -151,8 +151,35 @@ class FactsConfig(Strict):
         return self
 
 
+class GymConfig(Strict):
+    """A data set of reasoning-gym (extra ``gym``), whose own scorer is the reward ``gym``. docs/gym.md says which are fit."""
+
+    name: Literal["gym"]
+    dataset: str
+    config: dict[str, Any] = {}
+    """Keys of the data set's own configuration; the others keep the package's values, or those of ``level``."""
+    level: Annotated[int, Field(ge=0)] | None = None
+    """Of the package's curriculum for the data set, whose first level is 0; None: its configuration as it is."""
+    instruction: str = "Write the final answer, and nothing else, between <answer> and </answer>."
+    """What is added to each question. With <answer> in it, gold responses are written between the tags."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        for key in ("seed", "size"):
+            if key in self.config:
+                raise ValueError(f"config: {key} has no effect here: the run's seed decides, and problems have no end; remove it")
+        return self
+
+
 SingleTaskConfig = Annotated[
-    ModsumConfig | ArithmeticConfig | WordsConfig | StridesConfig | StringsConfig | FactsConfig | ProblemsConfig,
+    ModsumConfig
+    | ArithmeticConfig
+    | WordsConfig
+    | StridesConfig
+    | StringsConfig
+    | FactsConfig
+    | ProblemsConfig
+    | GymConfig,
     Field(discriminator="name"),
 ]
 
@@ -163,14 +190,22 @@ DIALS: dict[str, tuple[str, ...]] = {
     "strides": ("length", "modulus"),
     "strings": ("level", "length", "letters"),
     "facts": ("people",),
+    "gym": ("level",),
 }
-"""What a curriculum can move, by task."""
+"""What a curriculum can move, by task; of a gym task also ``config.KEY``, any number of its data set's configuration."""
+
+OF_CONFIG = "config."
 
 
 def at_level(task: SingleTaskConfig, dial: str, value: int) -> SingleTaskConfig:
     """The task with another value of a dial; ValueError, in the schema's words, if it cannot take it."""
+    tree = task.model_dump(exclude_unset=True)
+    if dial.startswith(OF_CONFIG):
+        tree["config"] = {**tree.get("config", {}), dial.removeprefix(OF_CONFIG): value}
+    else:
+        tree[dial] = value
     try:
-        return type(task).model_validate({**task.model_dump(exclude_unset=True), dial: value})
+        return type(task).model_validate(tree)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         raise ValueError(
@@ -185,7 +220,7 @@ def check_selection(task: SingleTaskConfig, select: SelectConfig | None, curricu
     if curriculum is None:
         return
     dials = DIALS.get(task.name, ())
-    if curriculum.dial not in dials:
+    if curriculum.dial not in dials and not (task.name == "gym" and curriculum.dial.startswith(OF_CONFIG)):
         have = f"its dials: {', '.join(dials)}" if dials else "a file has none; remove it, or use select"
         raise ValueError(f"curriculum: {task.name} has no dial {curriculum.dial}; {have}")
     for value in curriculum.values:
@@ -238,6 +273,7 @@ TaskConfig = Annotated[
     | StringsConfig
     | FactsConfig
     | ProblemsConfig
+    | GymConfig
     | MixtureConfig,
     Field(discriminator="name"),
 ]

@@ -34,12 +34,14 @@ def grade(kind: str, gold: str, response: str) -> Verdict:
 
 
 def graders_used(config: RewardConfig) -> dict[str, str]:
-    """What verdicts depend on beside this package: the sandbox of programs, the version of math-verify. For records."""
+    """What verdicts depend on beside this package: the sandbox of programs, versions of libraries. For records."""
     used: dict[str, str] = {}
     if config.code is not None:
         used["code"] = sandbox_name()
     if config.math is not None and config.math.verifier == "math_verify":
         used["math_verify"] = version("math-verify")
+    if config.gym is not None:
+        used["gym"] = version("reasoning-gym")
     return used
 
 

@@ -2,7 +2,15 @@
 
 from collections.abc import Callable
 
-from rlvr.config import ANSWERS, AnswerConfig, LengthConfig, MathConfig, RewardConfig, TextAnswerConfig
+from rlvr.config import (
+    ANSWERS,
+    AnswerConfig,
+    GymRewardConfig,
+    LengthConfig,
+    MathConfig,
+    RewardConfig,
+    TextAnswerConfig,
+)
 from rlvr.rewards.abstain import abstains
 from rlvr.rewards.attempt import Attempt
 from rlvr.rewards.choice import choice
@@ -10,6 +18,7 @@ from rlvr.rewards.code import grade_code
 from rlvr.rewards.exact import exact
 from rlvr.rewards.extract import after_thoughts
 from rlvr.rewards.format import thinks_then_answers
+from rlvr.rewards.gym import grade_gym
 from rlvr.rewards.json_value import json_value
 from rlvr.rewards.math_verify import grade_math_verify
 from rlvr.rewards.maths import grade_math
@@ -69,6 +78,8 @@ class Components:
     def _of_answer(self, name: str, component: AnswerConfig, attempt: Attempt) -> Verdict | None:
         if self._own is not None and name == "own":
             return self._own.grade(attempt)
+        if isinstance(component, GymRewardConfig):
+            return grade_gym(component, attempt)
         if not isinstance(component, TextAnswerConfig):
             text = attempt.answer
             return _NO_ANSWER if text is None else GRADERS[name](attempt.gold, text)

@@ -7,8 +7,9 @@ from dataclasses import asdict
 from types import TracebackType
 from typing import Any, Self
 
-from rlvr.config import MathConfig, OwnConfig, RewardConfig, TextAnswerConfig
+from rlvr.config import GymRewardConfig, MathConfig, OwnConfig, RewardConfig, TextAnswerConfig
 from rlvr.errors import RlvrError
+from rlvr.gym_entries import require_gym
 from rlvr.rewards import math_verify
 from rlvr.rewards.attempt import Attempt
 from rlvr.rewards.components import Components
@@ -19,7 +20,7 @@ from rlvr.runtime.own_process import processors
 Verdicts = dict[str, Verdict]
 """Each component's verdict by name; those that do not apply are absent."""
 
-APART = ("math", "code", "regex", "own")
+APART = ("math", "code", "regex", "gym", "own")
 """Components that are always scored in processes of their own; a pattern of the user's for finding the answer is, too."""
 
 PATIENCE_SECONDS = 600.0
@@ -49,6 +50,8 @@ class Scorer:
         self._closed = False
         if config.math is not None and config.math.verifier == "math_verify":
             math_verify.require()
+        if config.gym is not None:
+            require_gym()
 
     def __enter__(self) -> Self:
         return self
@@ -175,7 +178,7 @@ def _apart(config: RewardConfig) -> bool:
 
 def _seconds(name: str, component: object) -> float:
     """How long one verdict of a component may take."""
-    if isinstance(component, OwnConfig):
+    if isinstance(component, OwnConfig | GymRewardConfig):
         return component.seconds
     if isinstance(component, MathConfig) and component.verifier == "math_verify":
         return FOREIGN_SECONDS

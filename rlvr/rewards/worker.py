@@ -13,6 +13,7 @@ from rlvr.config import RewardConfig
 from rlvr.errors import RlvrError
 from rlvr.rewards.attempt import Attempt
 from rlvr.rewards.components import Components
+from rlvr.rewards.gym import refuse_while_scoring
 from rlvr.rewards.own import OwnError
 from rlvr.rewards.verdict import Verdict
 from rlvr.runtime.foreign import Foreign
@@ -58,6 +59,9 @@ def _started(reward: dict[str, Any]) -> tuple[Components | None, dict[str, Any]]
     config = RewardConfig.model_validate(reward)
     if config.math is not None and config.math.verifier == "math_verify" and config.code is None:
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
+    if config.gym is not None:
+        resource.setrlimit(resource.RLIMIT_DATA, (MEMORY_BYTES, MEMORY_BYTES))
+        refuse_while_scoring()
     try:
         return Components(config), {"ready": True}
     except RlvrError as error:

@@ -8,6 +8,7 @@ from pydantic import BaseModel
 from rlvr.config import (
     ArithmeticConfig,
     FactsConfig,
+    GymConfig,
     MemberConfig,
     MixtureConfig,
     ModsumConfig,
@@ -20,6 +21,7 @@ from rlvr.config import (
 )
 from rlvr.tasks.arithmetic import Arithmetic
 from rlvr.tasks.facts import Facts
+from rlvr.tasks.gym import Gym
 from rlvr.tasks.mixture import Member, Mixture
 from rlvr.tasks.modsum import Modsum
 from rlvr.tasks.problems import Problems
@@ -36,6 +38,7 @@ TASKS: dict[type[BaseModel], Callable[[Any, int], Task]] = {
     StringsConfig: Strings,
     FactsConfig: Facts,
     ProblemsConfig: Problems,
+    GymConfig: Gym,
 }
 
 

@@ -116,6 +116,8 @@ def draw_question(
     seed: int,
     split: Split,
     index: int,
+    test_share: float = TEST_SHARE,
+    attempts: int = _ATTEMPTS,
 ) -> Content:
     """Draw from a generator of its own until the question falls into the split.
 
@@ -123,8 +125,8 @@ def draw_question(
     Raises RlvrError if the space of questions is so small that the split is empty.
     """
     rng = generator(seed, task, split, index)
-    for _ in range(_ATTEMPTS):
+    for _ in range(attempts):
         content = draw(rng)
-        if (hash_share(write(content)) < TEST_SHARE) == (split == "test"):
+        if (hash_share(write(content)) < test_share) == (split == "test"):
             return content
     raise RlvrError(f"task {task}", f"has no question in the {split} split", remedy="make the task larger")
