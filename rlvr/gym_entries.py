@@ -23,6 +23,9 @@ Entry = dict[str, Any]
 NUMBERS = 2**31 - 1
 """Entries of a data set go by the numbers below this."""
 
+KEPT = 1024
+"""Entries of a data set that are kept: a command makes its tasks several times, and some entries take seconds."""
+
 OURS = ("seed", "size")
 """Keys of every data set's configuration that are not for users: which entries there are is decided here."""
 
@@ -31,6 +34,19 @@ MADE_AT_ONCE = ("acre", "gsm_symbolic", "list_functions", "word_ladder")
 
 HASHED = ("isomorphic_strings", "knight_swap", "polynomial_multiplication", "ransom_note", "word_ladder")
 """Data sets whose entries follow the order of sets of texts, which Python changes from process to process."""
+
+EXAMPLES = {
+    "graph_color": "possible_answer",
+    "propositional_logic": "example_answer",
+    "rubiks_cube": "example_correct_answer",
+}
+"""Data sets with many right answers, and the key of the metadata that holds one; their ``answer`` is None."""
+
+UNSOUND = {
+    "game_of_life_halting": "whose scorer takes any text for right; use reward exact",
+    "puzzle24": "whose scorer does not look which numbers make 24",
+}
+"""Data sets whose scorers pay for what is wrong."""
 
 REPLACED = {"composite": "use task mixture, with one member for each data set"}
 """Data sets that something of ours stands for, and what."""
@@ -50,7 +66,7 @@ class GymEntries:
         allowed = [field.name for field in fields(config_class) if field.name not in OURS]
         for key in settings:
             if key not in allowed:
-                what = f"{dataset} has no key {key}. {did_you_mean(key, allowed)}".rstrip()
+                what = ". ".join(filter(None, [f"{dataset} has no key {key}", did_you_mean(key, allowed)]))
                 raise RlvrError("task.config", what, allowed=", ".join(allowed))
         self._config: Any = None
         with Foreign() as call:
@@ -63,23 +79,36 @@ class GymEntries:
         if call.error is not None:
             raise RlvrError("task.config", f"{dataset} cannot take it: {_told(call.error)}", got=settings)
         self._all: Any = None
+        self._known = lru_cache(maxsize=KEPT)(self._make)
+        self.trouble = ""
+        """What went wrong when an entry could not be made last."""
 
     def entry(self, number: int) -> Entry | None:
-        """Entry ``number`` (0 … NUMBERS - 1); None if the data set fails to make it, as some do at times."""
+        """Entry ``number`` (0 … NUMBERS - 1), not to be changed; None if the data set fails to make it, as some do at times."""
+        return self._known(number)
+
+    def gold(self, entry: Entry) -> str | None:
+        """A right answer to an entry; None if the package knows none."""
+        known = entry["metadata"][EXAMPLES[self._name]] if self._name in EXAMPLES else entry["answer"]
+        return known if known is None or isinstance(known, str) else json.dumps(known)
+
+    def score(self, answer: str, entry: Entry) -> float:
+        """What the data set's own scorer says of an answer; raises what it raises."""
+        dataset = self._all if self._all is not None else self._class(self._config)
+        return float(dataset.score_answer(answer, copy.deepcopy(entry)))
+
+    def _make(self, number: int) -> Entry | None:
         entry: Entry | None = None
-        with Foreign(), _seeded(number), contextlib.redirect_stdout(io.StringIO()):
+        with Foreign() as call, _seeded(number), contextlib.redirect_stdout(io.StringIO()):
             if self._name in MADE_AT_ONCE:
                 entry = self._class(replace(self._config, seed=number))[0]
             else:
                 if self._all is None:
                     self._all = self._class(replace(self._config, size=NUMBERS))
                 entry = self._all[number]
+        if call.error is not None:
+            self.trouble = _told(call.error)
         return entry
-
-    def score(self, answer: str, entry: Entry) -> float:
-        """What the data set's own scorer says of an answer; raises what it raises."""
-        dataset = self._all if self._all is not None else self._class(self._config)
-        return float(dataset.score_answer(answer, copy.deepcopy(entry)))
 
 
 def gym_entries(dataset: str, settings: dict[str, Any], level: int | None) -> GymEntries:
@@ -87,19 +116,19 @@ def gym_entries(dataset: str, settings: dict[str, Any], level: int | None) -> Gy
     return _kept(dataset, json.dumps(settings, sort_keys=True), level)
 
 
-def require_gym() -> None:
-    """Raise MissingExtraError if the package is not installed."""
+def require_gym(where: str) -> None:
+    """Raise MissingExtraError if the package is not installed. where: the key that needs it."""
     try:
         import reasoning_gym  # noqa: F401
     except ModuleNotFoundError as error:
         if error.name != "reasoning_gym":
             raise
-        raise MissingExtraError("task gym", "reasoning-gym", "gym") from None
+        raise MissingExtraError(where, "reasoning-gym", "gym") from None
 
 
 def dataset_names() -> list[str]:
     """The names of all data sets that can be a task, in alphabetical order."""
-    require_gym()
+    require_gym("task.name")
     from reasoning_gym.factory import DATASETS
 
     return sorted(name for name in DATASETS if name not in REPLACED)
@@ -107,7 +136,7 @@ def dataset_names() -> list[str]:
 
 def levels(dataset: str) -> int:
     """How many levels the curriculum of a data set has, the first of them 0; 0 if it has no curriculum."""
-    require_gym()
+    require_gym("task.name")
     from reasoning_gym.factory import create_curriculum, has_curriculum
 
     if not has_curriculum(dataset):
@@ -126,8 +155,9 @@ def _registered(dataset: str) -> tuple[Any, Any]:
     if dataset in REPLACED:
         raise RlvrError("task.dataset", f"{dataset} is no task; {REPLACED[dataset]}")
     if dataset not in names:
-        what = f"reasoning-gym has no data set {dataset}. {did_you_mean(dataset, names)}".rstrip()
-        raise RlvrError("task.dataset", what, allowed=", ".join(names))
+        near = did_you_mean(dataset, names)
+        what = f"reasoning-gym has no data set {dataset}" + (f". {near}" if near else "")
+        raise RlvrError("task.dataset", what, allowed=None if near else ", ".join(names))
     if dataset in HASHED and sys.flags.hash_randomization:
         raise RlvrError(
             "task.dataset",
@@ -136,7 +166,8 @@ def _registered(dataset: str) -> tuple[Any, Any]:
         )
     from reasoning_gym.factory import DATASETS
 
-    return DATASETS[dataset]
+    dataset_class, config_class = DATASETS[dataset]
+    return dataset_class, config_class
 
 
 def _at_level(dataset: str, level: int) -> Any:

@@ -15,6 +15,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +63,7 @@ rollout: {max_new_tokens: 64}
 `reward: {gym: 1.0}` gives what the data set's scorer says of the last `<answer>…</answer>`, or without tags of what is found as for other
 rewards; `extract` changes that. Scores between 0 and 1 are paid as they are (many scorers give a little for an answer that only holds the
 right one, or for nothing); `gym: {weight: 1.0, partial: false}` pays full marks only. A rollout counts as right with full marks only.
+An answer of more than 4,096 characters is `too_long`; the longest of `tower_of_hanoi` come near that.
 
 Several scorers evaluate the answer as Python or with sympy. They run in processes of their own with bounded time (`seconds: 10`, then the
 reason is `timeout`) and memory (4 GiB). Answers to those data sets that hold more than lists or formulas are not passed on
@@ -115,7 +117,9 @@ def tried(dataset: str, scorer: Scorer) -> dict[str, Any]:
         return {**row, "trouble": str(error)}
     except OutOfTimeError:
         return {**row, "trouble": f"{PROBLEMS} problems are not made in {SECONDS} s"}
-    row["seconds"] = (time.monotonic() - started) / PROBLEMS / 2  # the task draws them too, to see how many are different
+    row["seconds"] = (
+        (time.monotonic() - started) / PROBLEMS / 2
+    )  # the task draws them too, to see how many are different
     row["warnings"] = list(task.warnings)
     row["answer"] = max(len(problem.answer) for problem in problems)
     row["question"] = max(len(problem.question) for problem in problems)
@@ -133,7 +137,13 @@ def tried(dataset: str, scorer: Scorer) -> dict[str, Any]:
         if other.strip() != problem.answer.strip():
             verdict = asked(scorer, task, problem, f"<answer>{other}</answer>")
             others += not isinstance(verdict, str) and bool(verdict)
-    return {**row, "gold": sum(each >= 1.0 for each in golds), "reasons": sorted(reasons), "junk": max(junk), "others": others}
+    return {
+        **row,
+        "gold": sum(each >= 1.0 for each in golds),
+        "reasons": sorted(reasons),
+        "junk": max(junk),
+        "others": others,
+    }
 
 
 def asked(scorer: Scorer, task: Any, problem: Problem, response: str) -> Verdict | str:
@@ -148,11 +158,13 @@ def asked(scorer: Scorer, task: Any, problem: Problem, response: str) -> Verdict
 def exception(row: dict[str, Any]) -> str | None:
     """Why a data set is not fit as it is; None if it is."""
     if "trouble" in row:
-        return str(row["trouble"])
+        return "the package knows no right answer" if "no gold answers" in row["trouble"] else str(row["trouble"])
     if row["gold"] < PROBLEMS:
         return f"the gold answer of {PROBLEMS - row['gold']} of {PROBLEMS} problems does not earn full marks ({', '.join(row['reasons'])})"
     if row["junk"] >= 1.0:
         return "junk earns full marks"
+    if row["others"] == PROBLEMS:
+        return "the answer to any other problem earns full marks"
     return None
 
 
@@ -175,8 +187,6 @@ def page(rows: list[dict[str, Any]]) -> str:
     rows = sorted(rows, key=lambda row: str(row["name"]))
     bad = [(row, why) for row in rows if (why := exception(row))]
     good = [row for row in rows if not exception(row)]
-    from importlib.metadata import version
-
     head = f"""
 ## Which data sets are fit
 

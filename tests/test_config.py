@@ -265,7 +265,7 @@ def test_a_wrong_value_given_with_set_is_not_blamed_on_a_line_of_the_file(tmp_pa
         pytest.param(
             "name: modsum",
             "name: modsim",
-            "run.yaml:2: task: unknown value; got 'modsim'; allowed: modsum, arithmetic, words, strides, strings, facts, problems, mixture; "
+            "run.yaml:2: task: unknown value; got 'modsim'; allowed: modsum, arithmetic, words, strides, strings, facts, problems, gym, mixture; "
             "Did you mean modsum?",
             id="unknown task",
         ),

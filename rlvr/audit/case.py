@@ -102,7 +102,7 @@ def _shape_and_gold(components: dict[str, AnswerConfig], problem: Problem, respo
         return Shape.PROGRAM, (last_code_block(response) or "") if response is not None else ""
     if "json" in components:
         return Shape.JSON, problem.answer
-    if "regex" in components:
+    if "regex" in components or "gym" in components:  # which can take many answers
         return Shape.PATTERN, _found(components, response) or ""
     if "choice" in components:
         return Shape.LETTER, gold.strip("()").upper()

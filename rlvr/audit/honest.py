@@ -14,7 +14,7 @@ THOUGHTS = "<think> Let me work it out, step by step. </think>\n"
 FENCE = "```"
 MATHS = frozenset({"math", "number"})
 TEXTS = frozenset({"exact", "number", "math", "choice", "regex"})
-EVERY = frozenset({*TEXTS, "code", "json", "own"})
+EVERY = frozenset({*TEXTS, "code", "json", "gym", "own"})
 NO_OWN = EVERY - {"own"}
 """Nobody but its author knows what else a function of the user's promises than to pay the right response."""
 LONGEST = 150

@@ -167,7 +167,9 @@ class GymConfig(Strict):
     def _check(self) -> Self:
         for key in ("seed", "size"):
             if key in self.config:
-                raise ValueError(f"config: {key} has no effect here: the run's seed decides, and problems have no end; remove it")
+                raise ValueError(
+                    f"config: {key} has no effect here: the run's seed decides, and problems have no end; remove it"
+                )
         return self
 
 
@@ -190,9 +192,9 @@ DIALS: dict[str, tuple[str, ...]] = {
     "strides": ("length", "modulus"),
     "strings": ("level", "length", "letters"),
     "facts": ("people",),
-    "gym": ("level",),
+    "gym": ("level", "config.KEY"),
 }
-"""What a curriculum can move, by task; of a gym task also ``config.KEY``, any number of its data set's configuration."""
+"""What a curriculum can move, by task; config.KEY is any number of a data set's own configuration."""
 
 OF_CONFIG = "config."
 

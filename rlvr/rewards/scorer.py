@@ -51,7 +51,7 @@ class Scorer:
         if config.math is not None and config.math.verifier == "math_verify":
             math_verify.require()
         if config.gym is not None:
-            require_gym()
+            require_gym("reward.gym")
 
     def __enter__(self) -> Self:
         return self

@@ -11,6 +11,7 @@ from typing import Any, TextIO
 
 from rlvr.config import RewardConfig
 from rlvr.errors import RlvrError
+from rlvr.gym_entries import require_gym
 from rlvr.rewards.attempt import Attempt
 from rlvr.rewards.components import Components
 from rlvr.rewards.gym import refuse_while_scoring
@@ -59,10 +60,11 @@ def _started(reward: dict[str, Any]) -> tuple[Components | None, dict[str, Any]]
     config = RewardConfig.model_validate(reward)
     if config.math is not None and config.math.verifier == "math_verify" and config.code is None:
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
-    if config.gym is not None:
-        resource.setrlimit(resource.RLIMIT_DATA, (MEMORY_BYTES, MEMORY_BYTES))
-        refuse_while_scoring()
     try:
+        if config.gym is not None:
+            resource.setrlimit(resource.RLIMIT_DATA, (MEMORY_BYTES, MEMORY_BYTES))
+            require_gym("reward.gym")  # imports it, which a verdict has no time for
+            refuse_while_scoring()
         return Components(config), {"ready": True}
     except RlvrError as error:
         return None, {"refused": str(error)}

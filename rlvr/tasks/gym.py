@@ -5,7 +5,7 @@ from random import Random
 
 from rlvr.config import GymConfig
 from rlvr.errors import RlvrError
-from rlvr.gym_entries import NUMBERS, Entry, gym_entries
+from rlvr.gym_entries import NUMBERS, UNSOUND, Entry, gym_entries
 from rlvr.tasks import thinking
 from rlvr.tasks.task import draw_question
 from rlvr.types import Problem, Split
@@ -40,9 +40,15 @@ class Gym:
     def __init__(self, config: GymConfig, seed: int) -> None:
         self._config, self._seed = config, seed
         self._entries = gym_entries(config.dataset, config.config, config.level)
+        warnings = (
+            [f"gym {config.dataset} is a data set {UNSOUND[config.dataset]}"] if config.dataset in UNSOUND else []
+        )
         different = len({self.problem("train", index).question for index in range(LOOKED_AT)})
-        few = f"gym {config.dataset} has few questions: only {different} of its first {LOOKED_AT} are different"
-        self.warnings: tuple[str, ...] = (few,) if different < FEW else ()
+        if different < FEW:
+            warnings.append(
+                f"gym {config.dataset} has few questions: of its first {LOOKED_AT}, {different} are different"
+            )
+        self.warnings: tuple[str, ...] = tuple(warnings)
 
     def problem(self, split: Split, index: int) -> Problem:
         number, entry = draw_question(
@@ -55,15 +61,23 @@ class Gym:
             test_share=TEST_SHARE,
             attempts=ATTEMPTS,
         )
-        if not isinstance(entry["answer"], str):
-            raise RlvrError("task.dataset", f"{self._config.dataset} has no gold answers", remedy="choose another (docs/gym.md)")
-        source = {"dataset": self._config.dataset, "config": self._config.config, "level": self._config.level, "number": number}
+        gold = self._entries.gold(entry)
+        if gold is None:
+            raise RlvrError(
+                "task.dataset", f"{self._config.dataset} has no gold answers", remedy="choose another (docs/gym.md)"
+            )
+        source = {
+            "dataset": self._config.dataset,
+            "config": self._config.config,
+            "level": self._config.level,
+            "number": number,
+        }
         return Problem(
             task=self.name,
             split=split,
             index=index,
             question="\n\n".join(part for part in (entry["question"], self._config.instruction) if part),
-            answer=entry["answer"],
+            answer=gold,
             metadata={"gym": source},
         )
 
@@ -101,7 +115,8 @@ class Gym:
             entry = self._entries.entry(number)
             if entry is not None:
                 return number, entry
-        raise RlvrError("task.config", f"{self._config.dataset} fails to make entries with it", got=self._config.config)
+        what = f"{self._config.dataset} makes no entries with it ({self._entries.trouble})"
+        raise RlvrError("task.config", what, got=self._config.config)
 
 
 def _tagged(text: str) -> str | None:
