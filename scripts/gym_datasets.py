@@ -56,7 +56,8 @@ rollout: {max_new_tokens: 64}
   nothing, `instruction: ""` leaves the question as it is and makes the bare answer the gold response.
 - Train and test share no question: a quarter of all questions, by a hash of their text, are the test split's. A data set that has too few
   different questions for that is refused, or warned about.
-- Rollouts and `rlvr data` keep `gym: {dataset, config, level, number}` of each problem: with that, the same entry is made again.
+- Rollouts and `rlvr data` keep `gym: {dataset, config, level, number}` of each problem: with that, the same entry is made again. So what
+  `rlvr eval … --write-filtered FILE` or `rlvr data … --out FILE` writes can be trained on with `task: {name: problems, path: FILE}` and `reward: {gym: 1.0}`.
 
 ## The reward
 

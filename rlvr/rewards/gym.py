@@ -7,6 +7,7 @@ and memory are bounded.
 
 import json
 import math
+import os
 import re
 import sys
 from functools import lru_cache
@@ -35,6 +36,9 @@ _FORMULA = re.compile(r"[\w\s+\-*/^().,=]*")
 _NAME = re.compile(r"[^\W\d]\w*")
 _ATTRIBUTE = re.compile(r"\.\s*[^\W\d]")
 
+BARE = 2
+"""How many times as long as the gold answer a response may be that is taken for an answer as a whole."""
+
 HARMLESS = frozenset({
     "import", "compile", "exec", "marshal.loads", "os.listdir", "os.scandir", "sys._getframe", "object.__getattr__",
     "builtins.id", "code.__new__", "function.__new__",
@@ -51,7 +55,7 @@ def grade_gym(config: GymRewardConfig, attempt: Attempt) -> Verdict:
     problem that is not from a data set, or that comes out differently here.
     """
     entries, entry = _source(attempt)
-    found = _find(config, attempt.response)
+    found = _find(config, attempt)
     if found.text is None:
         return Verdict(reward=0.0, reason=Reason.TOO_LONG if found.how == "too_long" else Reason.NO_ANSWER)
     if not may_be_scored(attempt.metadata["gym"]["dataset"], found.text):
@@ -92,9 +96,13 @@ def refuse_while_scoring() -> None:
 
 
 def _refuse(event: str, arguments: tuple[Any, ...]) -> None:
-    if not _scoring or event in HARMLESS or (event == "open" and set(arguments[1] or "r") <= set("rbt")):
-        return
-    raise PermissionError(f"{event} while an answer is scored")
+    if _scoring and event not in HARMLESS and not (event == "open" and _reads(*arguments)):
+        raise PermissionError(f"{event} while an answer is scored")
+
+
+def _reads(path: object, mode: str | None, flags: int) -> bool:
+    """Whether a file is opened to be read only. mode: None where the system's own open is called."""
+    return set(mode or "r") <= set("rbt") and not flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC)
 
 
 class _Watched:
@@ -130,8 +138,13 @@ def _made(source: str) -> tuple[GymEntries, Entry | None]:
     return entries, entries.entry(read["number"])
 
 
-def _find(config: GymRewardConfig, response: str) -> Answer:
+def _find(config: GymRewardConfig, attempt: Attempt) -> Answer:
+    """The answer; without an ``extract``, a text without any mark of one is it as a whole if it is hardly longer than the gold answer."""
     if config.extract is not None:
-        return the_answer(response, config.extract, config.pattern)
-    tagged = the_answer(response, "tags")
-    return the_answer(response) if tagged.how == "nothing" else tagged
+        return the_answer(attempt.response, config.extract, config.pattern)
+    tagged = the_answer(attempt.response, "tags")
+    found = the_answer(attempt.response) if tagged.how == "nothing" else tagged
+    bare = the_answer(attempt.response, "whole")
+    if found.how == "nothing" and bare.text is not None and len(bare.text) <= BARE * len(attempt.gold):
+        return bare
+    return found

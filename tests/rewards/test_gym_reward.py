@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -56,6 +58,14 @@ def test_partial_scores_are_kept_unless_only_full_marks_are_paid(scorer: Scorer)
         assert verdict(strict, of, f"\\boxed{{{hedge}}}").reward == 0.0
         assert verdict(strict, of, f"so \\boxed{{{problem.answer}}}").reward == 1.0
         assert verdict(strict, of, of.gold_response(problem)).reason == "no_answer"
+
+
+def test_a_long_answer_needs_no_tags(scorer: Scorer) -> None:
+    of = task("modulo_grid", instruction="")
+    problem = of.problem("train", 0)
+    assert len(problem.answer) > 200
+    assert verdict(scorer, of, of.gold_response(problem)).reward == 1.0
+    assert verdict(scorer, of, "I think of it. " * 200).reason == "no_answer"
 
 
 HARMLESS = {
@@ -112,20 +122,37 @@ def test_a_scorer_that_never_ends_is_ended_and_the_next_answer_is_scored(scorer:
     assert verdict(scorer, of, of.gold_response(of.problem("train", 0))).reward == 1.0
 
 
-def test_while_an_answer_is_scored_only_computing_and_reading_goes_through() -> None:
-    gym._refuse("os.system", ("true",))  # nothing is scored
-    with gym._Watched():
-        gym._refuse("open", ("f", "r", 0))
-        gym._refuse("compile", ("1", "f"))
-        for event, arguments in {
-            "os.system": ("true",),
-            "open": ("f", "w", 0),
-            "socket.connect": (),
-            "os.remove": (),
-        }.items():
-            with pytest.raises(PermissionError, match=event):
-                gym._refuse(event, arguments)
-    gym._refuse("os.remove", ())
+ATTEMPTS = """
+import os, socket, subprocess, sys
+from rlvr.rewards import gym
+gym.refuse_while_scoring()
+tries = {
+    "system": lambda: os.system("true"),
+    "open": lambda: open(sys.argv[1], "w"),
+    "os.open": lambda: os.open(sys.argv[1], os.O_WRONLY | os.O_CREAT),
+    "fork": os.fork,
+    "run": lambda: subprocess.run(["true"]),
+    "socket": lambda: socket.socket().connect(("127.0.0.1", 1)),
+    "read": lambda: open("/dev/null").read(),
+    "compute": lambda: eval("1 + 1"),
+    "import": lambda: __import__("colorsys"),
+}
+for name, attempt in tries.items():
+    try:
+        with gym._Watched():
+            attempt()
+        print(name)
+    except PermissionError as error:
+        print(name, "refused")
+os.system("true")
+"""
+
+
+def test_while_an_answer_is_scored_only_computing_and_reading_goes_through(tmp_path: Path) -> None:
+    done = subprocess.run([sys.executable, "-c", ATTEMPTS, tmp_path / "f"], capture_output=True, text=True, check=True)
+    refused = ["system refused", "open refused", "os.open refused", "fork refused", "run refused", "socket refused"]
+    assert done.stdout.splitlines() == [*refused, "read", "compute", "import"]
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_problem_that_is_not_from_a_data_set_or_comes_out_differently_is_told(scorer: Scorer) -> None:
