@@ -37,7 +37,7 @@ REWARD = RewardConfig.model_validate({"gym": 1.0})
 
 INTRO = """# reasoning-gym
 
-With the extra `gym` (`pip install 'rlvr[gym]'`), the data sets of [reasoning-gym](https://pypi.org/project/reasoning-gym/) are tasks:
+With the extra `gym` (`pip install 'rlvr[gym]'`), the data sets of [reasoning-gym](https://github.com/open-thought/reasoning-gym) are tasks:
 puzzles, arithmetic, logic, games and graphs, made without end, each graded by its own scorer.
 
 ```yaml
