@@ -15,7 +15,7 @@ from rlvr.config.algorithm import (
     KlConfig,
 )
 from rlvr.config.data import DataConfig, Mixture, PretrainDataConfig, SourceConfig
-from rlvr.config.models import ModelConfig, PromptConfig, TokenizerConfig
+from rlvr.config.models import AttentionName, LoraConfig, ModelConfig, PromptConfig, TokenizerConfig
 from rlvr.config.rewards import (
     ANSWERS,
     AnswerConfig,
@@ -76,6 +76,7 @@ __all__ = [
     "AlgoConfig",
     "AnswerConfig",
     "ArithmeticConfig",
+    "AttentionName",
     "BranchesConfig",
     "ComponentConfig",
     "CurriculumConfig",
@@ -92,6 +93,7 @@ __all__ = [
     "KlConfig",
     "LearningRates",
     "LengthConfig",
+    "LoraConfig",
     "MathConfig",
     "MemberConfig",
     "Mixture",
