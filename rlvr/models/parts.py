@@ -40,7 +40,9 @@ def _named(name: str, target: str) -> bool:
     return name == target or name.endswith(f".{target}")
 
 
-def frozen(patterns: Sequence[str], names: Sequence[str], *, embeddings: Sequence[str], head: Sequence[str]) -> set[str]:
+def frozen(
+    patterns: Sequence[str], names: Sequence[str], *, embeddings: Sequence[str], head: Sequence[str]
+) -> set[str]:
     """The parameters, of those given by name, that ``train.freeze`` means.
 
     embeddings, head: which of them are; the head is none where it is tied to the embeddings. RlvrError for a pattern that

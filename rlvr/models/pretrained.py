@@ -64,7 +64,9 @@ def load_model(
 def _check_attention(attention: AttentionName, device: torch.device) -> None:
     """RlvrError if this machine has not what an attention needs; transformers would fetch it."""
     if attention == "flash_attention_2" and (device.type != "cuda" or importlib.util.find_spec("flash_attn") is None):
-        raise RlvrError("attention", "needs a CUDA device and the package flash-attn", got=attention, allowed="sdpa, eager")
+        raise RlvrError(
+            "attention", "needs a CUDA device and the package flash-attn", got=attention, allowed="sdpa, eager"
+        )
 
 
 def _load(location: ModelLocation, options: dict[str, Any]) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
