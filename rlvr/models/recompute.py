@@ -26,7 +26,7 @@ def recompute_layers(model: torch.nn.Module) -> None:
         raise RlvrError("train.gradient_checkpointing", what, got=True, remedy="remove it")
     for layer in layers:
         # A method rather than a closure, so that a copy of the layer gets one of its own.
-        layer.forward = MethodType(_forward, layer)  # type: ignore[method-assign]
+        layer.forward = MethodType(_forward, layer)
 
 
 def _forward(layer: Any, *args: Any, **kwargs: Any) -> Any:

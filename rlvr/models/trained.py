@@ -33,4 +33,4 @@ def _freeze(model: PreTrainedModel, patterns: list[str]) -> None:
     if ends["head"] == ends["embeddings"]:
         ends["head"] = []
     for name in frozen(patterns, list(parameters), **ends):
-        parameters[name].requires_grad_(requires_grad=False)
+        parameters[name].requires_grad = False
