@@ -33,6 +33,7 @@ def test_it_loads_unchanged_and_says_the_same(world: World, exported: Path) -> N
     assert tokenizer.eos_token_id in model.generation_config.eos_token_id
     names = {path.name for path in exported.iterdir()}
     assert {"README.md", "config.json", "generation_config.json", "model.safetensors", "tokenizer.json"} <= names
+    assert all(path.stat().st_mode & 0o777 == 0o644 for path in exported.iterdir())
     assert not names & {"state.json", "optimizer.safetensors", "manifest.json", "adapter"}
 
 
@@ -67,7 +68,7 @@ def test_the_card_says_what_the_model_is(world: World, exported: Path) -> None:
     _, front, body = text.split("---\n", 2)
     assert yaml.safe_load(front)["tags"] == ["rlvr", "rl"]
     assert "pretraining from scratch, then supervised fine-tuning, then RL with verifiable rewards" in body
-    assert "| steps | 6 of 6 |" in body
+    assert "| steps | 6 of 6 |\n| learnt from | modsum |\n| rewarded for | exact |\n| algo | preset reinforce |" in body
     measured = json.loads((world.runs["eval"] / "eval.json").read_text())
     assert f"{measured['eval/modsum/accuracy']:.3f}" in body
     assert "By `rlvr eval`, on the test split, sampled at temperature 1.0" in body

@@ -12,6 +12,8 @@ from conftest import World, call, read_metrics
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM
 
+from rlvr.rollout import llama
+
 SHORT = ["--set", "train.max_steps=3", "--set", "train.save_every=3", "--set", "eval={every: 3, problems: 4}"]
 LORA = ["--set", "lora={rank: 2}", "--set", "train.learning_rate=1e-2"]
 
@@ -33,6 +35,24 @@ def test_rollouts_are_those_of_the_model_with_its_adapter(adapted: Path) -> None
     rows = read_metrics(adapted)
     assert [row["step"] for row in rows] == [1, 2, 3]
     assert all(row["rollout/logprob_gap_max"] < 1e-4 for row in rows)
+
+
+def test_a_sampler_without_the_adapter_is_found_out(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(llama, "weight_and_bias", lambda m: (m.weight, m.bias))  # peft's layers give their base's
+    answer = call("rl", world.configs["rl"], "--run", tmp_path / "run", *SHORT, *LORA)
+    assert answer.code == 3
+    assert "the rollouts came from another policy" in answer.err
+    assert read_metrics(tmp_path / "run")[0]["step"] == 1  # while the adapter is zero nothing differs
+
+
+def test_in_bfloat16_sampler_and_trainer_are_one_policy_too(world: World, tmp_path: Path) -> None:
+    settings = ["--set", "train.dtype=bfloat16", "--set", "algo.kl={coefficient: 0.01}"]
+    assert call("rl", world.configs["rl"], "--run", tmp_path / "run", *SHORT, *LORA, *settings).code == 0
+    rows = read_metrics(tmp_path / "run")
+    assert rows[0]["train/kl_ref"] == pytest.approx(0.0, abs=1e-3)
+    assert rows[-1]["train/kl_ref"] > 1e-5
 
 
 def test_the_base_of_an_evaluation_is_the_model_without_its_adapter(adapted: Path) -> None:

@@ -84,7 +84,9 @@ def _new_folder(out: Path) -> Iterator[Path]:
     try:
         with Writing(out):
             yield aside
-            aside.chmod(0o755)
+            aside.chmod(0o755)  # it is to be given away, and both were made for their owner alone
+            for file in aside.iterdir():
+                file.chmod(0o644)
             aside.replace(out)
     finally:
         shutil.rmtree(aside, ignore_errors=True)

@@ -70,18 +70,46 @@ def _training(run: Run, step: int) -> Iterator[tuple[str, str]]:
         yield "began from", _short(model)
     steps = run.setting("train", "max_steps")
     yield "steps", f"{step:,} of {steps:,}" if isinstance(steps, int) else f"{step:,}"
-    for key in ("task", "data", "reward", "lora", "algo"):
-        if run.config.get(key) is not None:
-            yield key, yaml.safe_dump(_shortened(run.config[key]), default_flow_style=True, width=10**6).strip()
+    yield from _learnt(run)
     for key in ("learning_rate", "optimizer", "dtype"):
         if (value := run.setting("train", key)) is not None:
             yield key.replace("_", " "), str(value)
     seconds = sum(row.get("time/step_seconds") or 0.0 for row in run.rows if (row["step"] or 0) <= step)
     if seconds:
-        yield "time", f"{number(seconds / 60)} minutes, evaluations included"
+        yield (
+            "time",
+            f"{number(seconds if seconds < 120 else seconds / 60)} {'seconds' if seconds < 120 else 'minutes'}, evaluations included",
+        )
     device = run.object("environment.json").get("device")
     if isinstance(device, str):
         yield "device", device
+
+
+def _learnt(run: Run) -> Iterator[tuple[str, str]]:
+    """From what, for what and how, by name; the configuration has the rest."""
+    members = run.setting("task", "tasks")
+    tasks = [each.get("task") for each in members.values()] if isinstance(members, dict) else [run.config.get("task")]
+    named = [_named(task) for task in tasks if isinstance(task, dict)]
+    sources = run.setting("data", "sources")
+    named += [_named(each) for each in sources if isinstance(each, dict)] if isinstance(sources, list) else []
+    if named:
+        yield "learnt from", ", ".join(named)
+    reward = run.config.get("reward")
+    if isinstance(reward, dict) and run.stage == "rl":
+        yield "rewarded for", ", ".join(map(str, reward))
+    for key, names in (("algo", ("preset",)), ("lora", ("rank", "alpha", "targets"))):
+        if isinstance(section := run.config.get(key), dict):
+            yield key, ", ".join(f"{name} {section[name]}" for name in names if name in section)
+
+
+def _named(section: dict[str, Any]) -> str:
+    """A task or a source of documents by its name and its file, which its owner may know."""
+    task, file = section.get("task"), section.get("path") or section.get("text")
+    if isinstance(task, dict):
+        return _named(task)
+    return " ".join(
+        str(word) for word in (section.get("name"), _short(file) if isinstance(file, str) else None) if word
+    )
 
 
 def _evaluation(run: Run, step: int) -> str:
