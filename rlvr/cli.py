@@ -212,9 +212,10 @@ def export(
     ],
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="The folder to make.")],
     dtype: Annotated[str, typer.Option("--dtype", help="float32, bfloat16 or float16: of the weights.")] = "float32",
+    gguf: Annotated[bool, typer.Option("--gguf", help="Also write model.gguf, for llama.cpp.")] = False,
 ) -> None:
     """Write a trained model for transformers and vLLM: weights with any adapter merged, tokenizer, generation settings, model card."""
-    guard(lambda: exports.export(run, out, dtype))
+    guard(lambda: exports.export(run, out, dtype, gguf))
 
 
 @app.command()

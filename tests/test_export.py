@@ -131,3 +131,24 @@ def test_numbers_too_large_for_a_type_are_refused(world: World, tmp_path: Path, 
 
 def test_its_help_loads_nothing_heavy() -> None:
     assert not loaded("export", "--help") & {"torch", "transformers", "peft"}
+
+
+def test_a_gguf_file_beside_it_is_a_model_to_be_evaluated(
+    world: World, tmp_path: Path, refused: Callable[..., str]
+) -> None:
+    settings = ("train.max_steps=1", "model.max_positions=256", "tokenizer={kind: bpe, vocab_size: 300}")
+    options = [word for setting in settings for word in ("--set", setting)]
+    assert call("pretrain", world.configs["pretrain"], "--run", tmp_path / "run", *options).code == 0
+    assert call("export", tmp_path / "run", "--out", tmp_path / "out", "--gguf").code == 0
+    for name, model in (("gguf", tmp_path / "out" / "model.gguf"), ("plain", tmp_path / "out")):
+        more = ["--set", f"model={model}", "--set", "eval={problems: 2, samples: 1}"]
+        assert call("eval", world.configs["eval"], "--run", tmp_path / name, *more).code == 0
+    losses = [
+        json.loads((tmp_path / name / "eval.json").read_text())["eval/documents/loss"] for name in ("gguf", "plain")
+    ]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-4)
+    line = refused("export", world.runs["rl"], "--out", tmp_path / "words", "--gguf")
+    assert (
+        "--gguf: the model cannot be written as a GGUF file: its tokenizer has no byte pairs; leave out --gguf" in line
+    )
+    assert not (tmp_path / "words").exists()

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 DTYPES = ("float32", "bfloat16", "float16")
 
 
-def export(path: Path, out: Path, dtype: str) -> None:
+def export(path: Path, out: Path, dtype: str, gguf: bool) -> None:
     """Write weights, tokenizer and model card of a run's newest checkpoint, or of the one that is named, into a new folder."""
     from rlvr.report.card import card
     from rlvr.report.runs import open_as_it_is
@@ -33,7 +33,7 @@ def export(path: Path, out: Path, dtype: str) -> None:
     with _new_folder(out) as folder:
         from rlvr.models.exported import export_model
 
-        export_model(checkpoint, prompt, folder, dtype)  # type: ignore[arg-type]
+        export_model(checkpoint, prompt, folder, dtype, gguf=gguf)  # type: ignore[arg-type]
         (folder / "README.md").write_text(text, encoding="utf-8", errors="backslashreplace")
     say(f"{checkpoint.name} of {run} in {dtype}")
     print(out)
