@@ -12,6 +12,8 @@ from conftest import World, call, read_metrics
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM
 
+from rlvr.config_file import load
+from rlvr.lint import lint
 from rlvr.rollout import llama
 
 SHORT = ["--set", "train.max_steps=3", "--set", "train.save_every=3", "--set", "eval={every: 3, problems: 4}"]
@@ -169,3 +171,13 @@ def test_frozen_embeddings_stay_where_they_were(world: World, tmp_path: Path) ->
     after = load_file(newest(tmp_path / "run") / "model.safetensors")
     moved = {name for name in after if not torch.equal(before[name], after[name])}
     assert moved == {name for name in after if name.endswith("_proj.weight")}
+
+
+def test_the_learning_rate_of_an_adapter_may_be_ten_times_as_high(world: World) -> None:
+    def warned(*settings: str) -> str:
+        config = load(world.configs["rl"], list(settings))[1]
+        return " ".join(each for each in lint(config, 135_000_000) if "learning_rate" in each)
+
+    assert "fine-tuned with (1e-08 to 0.0001)" in warned("train.learning_rate=5e-4")
+    assert warned("train.learning_rate=5e-4", "lora={}") == ""
+    assert "fine-tuned through an adapter with (1e-07 to 0.001)" in warned("train.learning_rate=5e-3", "lora={}")
