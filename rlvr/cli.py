@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from rlvr.commands import audits, claims, evaluations, reading, reports, stages, studies
+from rlvr.commands import audits, claims, evaluations, exports, reading, reports, stages, studies
 from rlvr.ending import guard
 
 app = typer.Typer(
@@ -233,6 +233,19 @@ def study(
 ) -> None:
     """Look into saved rollouts: each token under the policy and an earlier model, and where the answer was decided."""
     guard(lambda: studies.study(run, step, (rollouts, samples, problem), against))
+
+
+@app.command()
+def export(
+    run: Annotated[
+        Path, typer.Argument(metavar="RUN_OR_CHECKPOINT", help="A training run, or one of its checkpoints.")
+    ],
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="The folder to make.")],
+    dtype: Annotated[str, typer.Option("--dtype", help="float32, bfloat16 or float16: of the weights.")] = "float32",
+    gguf: Annotated[bool, typer.Option("--gguf", help="Also write model.gguf, for llama.cpp.")] = False,
+) -> None:
+    """Write a trained model for transformers and vLLM: weights with any adapter merged, tokenizer, generation settings, model card."""
+    guard(lambda: exports.export(run, out, dtype, gguf))
 
 
 @app.command()

@@ -13,10 +13,12 @@ from rlvr.config import RewardConfig, SamplingConfig, StageConfig, TaskConfig
 from rlvr.errors import RlvrError
 from rlvr.models.stopping import StopStrings
 from rlvr.models.tokenizer import Codec
+from rlvr.models.trunk import takes_threads
 from rlvr.rewards import Attempt, Reason, RewardSum, Scorer, Verdicts, with_noise
 from rlvr.rollout import ENGINES
 from rlvr.rollout.cache import shape_in
 from rlvr.rollout.engine import Engine
+from rlvr.rollout.llama import FAMILY
 from rlvr.room import asked, cached_rows, check_prompts, sampling_of
 from rlvr.runtime import signals
 from rlvr.runtime.seeding import derive
@@ -200,8 +202,13 @@ def _prompts_ids(codec: Codec, problems: Sequence[Problem]) -> list[list[int]]:
 
 
 def check_room(config: StageConfig, model: PreTrainedModel, codec: Codec) -> None:
-    """RlvrError unless the model has room for what the stage will ask of it, prompts written as they will be."""
+    """RlvrError unless the model has room for what the stage will ask of it, prompts written as they will be, and uses the
+    attention that was set."""
     problems, sampling = asked(config), sampling_of(config)
+    ours = sampling is None or (sampling.engine == "native" and type(model) in FAMILY)
+    if getattr(config, "attention", None) is not None and ours and takes_threads(model):
+        what = f"has no effect on {type(model).__name__}, whose attention rlvr computes itself"
+        raise RlvrError("attention", what, remedy="remove it")
     if not problems or sampling is None:
         return
     lengths = [len(ids) for ids in _prompts_ids(codec, problems)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import time
 from collections.abc import Callable, Sequence
@@ -15,6 +16,7 @@ from rlvr.config import DocumentStageConfig, RlConfig
 from rlvr.data.batching import collate, split_by_tokens
 from rlvr.data.documents import DocumentSource
 from rlvr.data.text import to_samples
+from rlvr.models.adapter import without_adapter
 from rlvr.models.pretrained import load_model
 from rlvr.models.tokenizer import Codec
 from rlvr.rewards import Scorer
@@ -103,7 +105,7 @@ def scheduled(
             found = evaluate(collector, problems=section.problems, samples=section.samples, split="test", step=step)
             row |= found.metrics
             if isinstance(config, RlConfig):
-                row[f"eval/{collector.task.name}/kl_base"] = _distance(config, codec, found.sampled, model.device)
+                row[f"eval/{collector.task.name}/kl_base"] = _distance(config, model, codec, found.sampled)
         if documents is not None:
             row |= document_metrics(model, codec, documents, section.problems)
         return {**row, "time/eval_seconds": time.perf_counter() - start}
@@ -111,16 +113,21 @@ def scheduled(
     return measure
 
 
-def _distance(config: RlConfig, codec: Codec, sampled: Sequence[Group], device: torch.device) -> float:
+def _distance(config: RlConfig, model: PreTrainedModel, codec: Codec, sampled: Sequence[Group]) -> float:
     """Mean log-ratio (nats a token) of the policy to the model that the run started from, over what the policy wrote.
 
     An unbiased estimate of the KL divergence (k1 of Schulman's "Approximating KL divergence", 2020). The model is read
-    again for it, so that only evaluations hold a second one.
+    again for it, so that only evaluations hold a second one; one with an adapter is itself the first without it.
     """
-    base, _ = load_model(config.model, config.prompt, device)
+    if config.lora is not None:
+        base, untouched = model, without_adapter(model)
+    else:
+        base = load_model(config.model, config.prompt, model.device, config.attention)[0]
+        untouched = contextlib.nullcontext()
     completions = [rollout.completion for group in sampled for rollout in group]
     temperature, budget = config.rollout.temperature, config.train.micro_batch_tokens
-    theirs = logprobs_of(base, completions, temperature=temperature, budget=budget, pad_id=codec.pad_id)
+    with untouched:
+        theirs = logprobs_of(base, completions, temperature=temperature, budget=budget, pad_id=codec.pad_id)
     total = sum(sum(each.logprobs) - sum(other) for each, other in zip(completions, theirs, strict=True))
     return total / sum(len(each.token_ids) for each in completions)
 

@@ -337,6 +337,8 @@ def _learning_rate(facts: Facts) -> Iterator[str]:
         kind, low, high = "fine-tuned", 1e-8, 1e-4
         if size >= LARGE and not isinstance(facts.config, SftConfig):
             high = 1e-5
+        if getattr(facts.config, "lora", None) is not None:  # whose best rate is about ten times that of all weights
+            kind, low, high = "fine-tuned through an adapter", 10 * low, 10 * high
     if not low <= train.learning_rate <= high:
         side = "above" if train.learning_rate > high else "below"
         yield f"train.learning_rate {train.learning_rate:g} is far {side} what models of {size:,} weights are {kind} with ({low:g} to {high:g})"

@@ -11,6 +11,7 @@ from rlvr.config import (
     DataConfig,
     DocumentStageConfig,
     EvalConfig,
+    LoraConfig,
     MixtureConfig,
     NoiseConfig,
     OwnConfig,
@@ -33,8 +34,10 @@ from rlvr.lint import lint, single_tasks
 from rlvr.models.cache_size import cache_shape_of
 from rlvr.models.counting import counted_by
 from rlvr.models.limits import Limits, read_limits
-from rlvr.models.location import count_parameters, locate, vocabulary_in
+from rlvr.models.location import ModelLocation, count_parameters, locate, vocabulary_in
+from rlvr.models.parts import adapter_sizes, frozen_size, need_peft
 from rlvr.models.prompts import plain_prompt
+from rlvr.models.vetting import stored_tensors
 from rlvr.models.vocabulary import THINK, parameter_count, vocabulary, vocabulary_size
 from rlvr.recorded import recorded_files
 from rlvr.room import asked, cached_rows, check_prompts, itemsize_of, sampling_of
@@ -54,6 +57,8 @@ class Plan:
     """What a run will take.
 
     parameters: of the model; None if its weights are not there yet.
+    trained: how many numbers the optimizer moves: all parameters, those that are not frozen, or those of an adapter; None if
+        the weights are not there yet, or nothing is trained.
     memory_bytes: of weights and their copies, when training of gradients and optimizer state, and of the cache; activations
         come on top.
     cache_bytes: of keys and values while sampling, at most; None if the model is not known.
@@ -64,6 +69,7 @@ class Plan:
     memory_bytes: int | None
     tokens: dict[str, int]
     cache_bytes: int | None = None
+    trained: int | None = None
     warnings: list[str] = field(default_factory=list)
 
     def to_json(self) -> dict[str, Any]:
@@ -123,7 +129,7 @@ def _plan(config: StageConfig, starting: bool) -> Plan:
         return _plan_pretrain(config)
     if isinstance(config, SftConfig):
         _check_documents(config)
-        return _with_model(config.model, config.train, {"train": _document_tokens(config)}, starting)
+        return _with_model(config.model, config.train, {"train": _document_tokens(config)}, starting, lora=config.lora)
     if isinstance(config, RlConfig):
         return _plan_rl(config, starting)
     assert isinstance(config, EvalConfig)
@@ -139,6 +145,7 @@ def _plan_pretrain(config: PretrainConfig) -> Plan:
         parameters=parameters,
         memory_bytes=parameters * _bytes_each(config.train),
         tokens={"train": _document_tokens(config)},
+        trained=parameters,
     )
 
 
@@ -234,20 +241,21 @@ def _plan_rl(config: RlConfig, starting: bool) -> Plan:
     if config.algo.offline is not None:
         recorded_files(config.algo.offline)
         tokens = {}
-    made = _with_model(config.model, config.train, tokens, starting)
+    made = _with_model(config.model, config.train, tokens, starting, lora=config.lora)
     teacher = config.algo.teacher
     taught = _with_model(teacher, None, {}, starting, key="algo.teacher") if teacher is not None else None
     if teacher is not None and taught is not None:
         made.warnings.extend(taught.warnings)
         _check_same_vocabulary(config.model, teacher)
     made.warnings.extend(_few_selected(config))
-    if made.parameters is None or made.memory_bytes is None:
+    if made.parameters is None or made.memory_bytes is None or made.trained is None:
         return made
-    # Copies of the weights: those that rollouts are sampled from, with the newest, and the reference.
+    # Copies of what is trained: those that rollouts are sampled from, with the newest, and the reference.
     copies = (config.algo.staleness + 1 if config.algo.staleness else 0) + int(config.algo.kl is not None)
-    each = BYTES * copies + (_bytes_each(config.train) if config.algo.advantage == "gae" else 0)  # the value model's
-    beside = taught.memory_bytes or 0 if taught is not None else 0
-    return replace(made, memory_bytes=made.memory_bytes + each * made.parameters + beside)
+    beside = BYTES * copies * made.trained + (taught.memory_bytes or 0 if taught is not None else 0)
+    if config.algo.advantage == "gae":  # the value model
+        beside += _memory(made.parameters, made.trained, config.train, adapter=config.lora is not None)
+    return replace(made, memory_bytes=made.memory_bytes + beside)
 
 
 def _check_same_vocabulary(model: str, teacher: str) -> None:
@@ -331,8 +339,16 @@ def _plan_eval(config: EvalConfig, starting: bool) -> Plan:
 
 
 def _with_model(
-    model: str, train: TrainConfig | None, tokens: dict[str, int], starting: bool, key: str = "model"
+    model: str,
+    train: TrainConfig | None,
+    tokens: dict[str, int],
+    starting: bool,
+    *,
+    key: str = "model",
+    lora: LoraConfig | None = None,
 ) -> Plan:
+    if lora is not None:
+        need_peft()
     location = locate(model)
     if location is None:
         if starting:
@@ -341,9 +357,24 @@ def _with_model(
             )
         return Plan(parameters=None, memory_bytes=None, tokens=tokens, warnings=[f"{key} {model} is not there yet"])
     parameters = count_parameters(location)
-    memory = None if parameters is None else parameters * _bytes_each(train)
+    trained = None if parameters is None or train is None else parameters - _frozen_in(location, train)
+    merged = 0
+    if lora is not None and parameters is not None:
+        trained, targets = adapter_sizes(lora, stored_tensors(Path(location.path)))
+        merged = targets * (2 if train is not None and train.dtype == "bfloat16" else BYTES)  # what is sampled from
+    memory = None if parameters is None else _memory(parameters, trained, train, adapter=lora is not None) + merged
     warnings = [f"{key} {model}: {damaged}; {Path(location.path).name} is taken instead" for damaged in location.passed]
-    return Plan(parameters=parameters, memory_bytes=memory, tokens=tokens, warnings=warnings)
+    return Plan(parameters=parameters, memory_bytes=memory, tokens=tokens, trained=trained, warnings=warnings)
+
+
+def _frozen_in(location: ModelLocation, train: TrainConfig) -> int:
+    return 0 if train.freeze is None else frozen_size(train.freeze, stored_tensors(Path(location.path)))
+
+
+def _memory(parameters: int, trained: int | None, train: TrainConfig | None, *, adapter: bool) -> int:
+    """Bytes of weights, and of the gradients and the optimizer's moments of those that are trained."""
+    weights = parameters + (trained or 0 if adapter else 0)
+    return BYTES * weights + (_bytes_each(train) - BYTES) * (trained or 0)
 
 
 def _bytes_each(train: TrainConfig | None) -> int:

@@ -46,6 +46,8 @@ RESUMED = {
     "value model": ["algo.preset=ppo", "train.learning_rates={value: 3e-3}"],
     "value model and muon": ["algo.preset=ppo", "train.optimizer=muon", "algo.updates_per_batch=1", "train.schedule=wsd"],
     "refills and branches": ["algo.max_refills=2", "algo.credit=branches", "algo.branches={every: 6, samples: 2}", "algo.staleness=1"],
+    "adapter, stale, reference, layers computed again": ["lora={rank: 4}", "algo.kl={coefficient: 0.1, reset_every: 3}", "algo.staleness=1", "train.gradient_checkpointing=true"],
+    "adapter of some layers, value model": ["lora={targets: [q_proj, up_proj]}", "algo.preset=ppo"],
     "recorded rollouts": ["rollout={max_new_tokens: 14}", "algo={offline: RECORDED, loss: truncated}"],
     "random tokens": ["algo.entropy_mask={random: 0.3}", "train.optimizer=sgd", "train.momentum=0.9"],
 }  # fmt: skip

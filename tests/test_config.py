@@ -251,7 +251,7 @@ def test_a_wrong_value_given_with_set_is_not_blamed_on_a_line_of_the_file(tmp_pa
         pytest.param(
             "rollout:",
             "rolout:",
-            "run.yaml:3: rolout: unknown key; allowed: algo, curriculum, device, eval, model, prompt, reward, rollout, seed, select, "
+            "run.yaml:3: rolout: unknown key; allowed: algo, attention, curriculum, device, eval, lora, model, prompt, reward, rollout, seed, select, "
             "study, task, threads, track, train; Did you mean rollout?",
             id="unknown section",
         ),

@@ -64,7 +64,8 @@ def print_plan(stage: str, config: StageConfig, plan: Plan, *, json: bool) -> No
         kept = "weights and optimizer"
         if plan.cache_bytes is not None:
             kept += f", and a cache of {plan.cache_bytes / 2**20:,.1f} MiB"
-        say(f"parameters: {plan.parameters:,}; memory for {kept}: {plan.memory_bytes / 2**20:,.1f} MiB")
+        trained = f" (trained: {plan.trained:,})" if plan.trained not in (None, plan.parameters) else ""
+        say(f"parameters: {plan.parameters:,}{trained}; memory for {kept}: {plan.memory_bytes / 2**20:,.1f} MiB")
     for what, tokens in plan.tokens.items():
         say(f"tokens, {what}: {tokens:,}")
     for warning in plan.warnings:

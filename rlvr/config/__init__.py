@@ -15,7 +15,7 @@ from rlvr.config.algorithm import (
     KlConfig,
 )
 from rlvr.config.data import DataConfig, Mixture, PretrainDataConfig, SourceConfig
-from rlvr.config.models import ModelConfig, PromptConfig, TokenizerConfig
+from rlvr.config.models import AttentionName, LoraConfig, ModelConfig, PromptConfig, TokenizerConfig
 from rlvr.config.problems import ColumnsConfig, ProblemsConfig
 from rlvr.config.rewards import (
     ANSWERS,
@@ -78,6 +78,7 @@ __all__ = [
     "AlgoConfig",
     "AnswerConfig",
     "ArithmeticConfig",
+    "AttentionName",
     "BranchesConfig",
     "ColumnsConfig",
     "ComponentConfig",
@@ -97,6 +98,7 @@ __all__ = [
     "KlConfig",
     "LearningRates",
     "LengthConfig",
+    "LoraConfig",
     "MathConfig",
     "MemberConfig",
     "Mixture",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, PositiveInt, model_validator
+from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
 from rlvr.config.strict import Strict
 
@@ -83,3 +83,20 @@ class PromptConfig(Strict):
         if self.style in ("plain", "r1"):
             self.refuse_set(("system",), f"with style {self.style}")
         return self
+
+
+AttentionName = Literal["sdpa", "eager", "flash_attention_2"]
+"""How transformers computes attention."""
+
+
+class LoraConfig(Strict):
+    """A low-rank adapter (LoRA, arXiv:2106.09685) that is trained in the place of the weights, which stay as they are (extra ``lora``)."""
+
+    rank: PositiveInt = 16
+    alpha: PositiveFloat = 32.0
+    """What the adapter adds is multiplied by alpha / rank."""
+    targets: Literal["all-linear"] | Annotated[list[Annotated[str, Field(min_length=1)]], Field(min_length=1)] = (
+        "all-linear"
+    )
+    """The linear layers that get one, by the last parts of their names (``q_proj``, ``layers.0.mlp.up_proj``); all-linear: all of
+    them but the head."""

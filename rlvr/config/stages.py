@@ -8,7 +8,7 @@ from pydantic import Field, NonNegativeInt, model_validator
 
 from rlvr.config.algorithm import GROUP_RELATIVE, AlgoConfig
 from rlvr.config.data import DataConfig, PretrainDataConfig
-from rlvr.config.models import ModelConfig, PromptConfig, TokenizerConfig
+from rlvr.config.models import AttentionName, LoraConfig, ModelConfig, PromptConfig, TokenizerConfig
 from rlvr.config.rewards import RewardConfig
 from rlvr.config.selection import CurriculumConfig, SelectConfig
 from rlvr.config.strict import Strict
@@ -76,18 +76,37 @@ class PretrainConfig(DocumentStageConfig):
     tokenizer: TokenizerConfig = TokenizerConfig()
     data: PretrainDataConfig
 
+    @model_validator(mode="after")
+    def _check_frozen(self) -> Self:
+        self.train.refuse_set(("freeze",), "on a model from scratch, whose frozen parts would stay random")
+        return self
+
 
 class SftConfig(DocumentStageConfig):
     """``rlvr sft``"""
 
     model: str
+    attention: AttentionName | None = None
+    """How transformers computes the model's attention; None leaves it to transformers. It has no effect where rlvr computes it itself:
+    for the Llama family under ``rollout.engine: native``."""
+    lora: LoraConfig | None = None
     prompt: PromptConfig = PromptConfig()
+
+    @model_validator(mode="after")
+    def _check_lora(self) -> Self:
+        if self.lora is not None:
+            _refuse_beside_lora(self.train)
+        return self
 
 
 class RlConfig(StageConfig):
     """``rlvr rl``"""
 
     model: str
+    attention: AttentionName | None = None
+    """How transformers computes the model's attention; None leaves it to transformers. It has no effect where rlvr computes it itself:
+    for the Llama family under ``rollout.engine: native``."""
+    lora: LoraConfig | None = None
     prompt: PromptConfig = PromptConfig()
     task: TaskConfig
     select: SelectConfig | None = None
@@ -110,6 +129,12 @@ class RlConfig(StageConfig):
             raise ValueError(
                 f"{key} has no effect on a mixture; set it for the task that it is meant for, in task.tasks"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _check_lora(self) -> Self:
+        if self.lora is not None:
+            _refuse_beside_lora(self.train)
         return self
 
     @model_validator(mode="after")
@@ -150,6 +175,9 @@ class EvalConfig(StageConfig):
     """``rlvr eval``"""
 
     model: str
+    attention: AttentionName | None = None
+    """How transformers computes the model's attention; None leaves it to transformers. It has no effect where rlvr computes it itself:
+    for the Llama family under ``rollout.engine: native``."""
     prompt: PromptConfig = PromptConfig()
     task: TaskConfig | None = None
     reward: RewardConfig = RewardConfig.model_validate({"exact": 1.0})
@@ -168,6 +196,12 @@ class EvalConfig(StageConfig):
         _refuse_noise(self.reward)
         _refuse_selection(self.task)
         return self
+
+
+def _refuse_beside_lora(train: TrainConfig) -> None:
+    train.refuse_set(("freeze",), "beside lora, which trains nothing but its adapter")
+    if train.learning_rates is not None:
+        train.learning_rates.refuse_set(("embeddings", "head", "vectors"), "beside lora, which trains matrices alone")
 
 
 def _refuse_noise(reward: RewardConfig) -> None:

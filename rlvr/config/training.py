@@ -44,6 +44,10 @@ class TrainConfig(Strict):
     """Tokens of the rows in one forward pass, or in those side by side together: bounds memory, cannot change the gradient."""
     dtype: Literal["float32", "bfloat16"] = "float32"
     """Arithmetic of forward and backward passes, sampling included; master weights stay float32."""
+    gradient_checkpointing: bool | None = None
+    """true: what a layer computed is not kept but computed again on the way back; less memory, more time, the same gradient."""
+    freeze: Annotated[list[Annotated[str, Field(min_length=1)]], Field(min_length=1)] | None = None
+    """What is not trained: ``embeddings``, ``head``, or patterns of parameter names (``model.layers.0.*``)."""
     save_every: PositiveInt = 100
     keep_checkpoints: PositiveInt = 3
 

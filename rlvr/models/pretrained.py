@@ -16,8 +16,9 @@ from transformers import (
 )
 from transformers.utils import logging as transformers_logging
 
-from rlvr.config import PromptConfig
+from rlvr.config import AttentionName, PromptConfig
 from rlvr.errors import MissingExtraError, RlvrError, out_of_memory
+from rlvr.models.adapter import ADAPTER, has_adapter, load_adapter, merged_state, same_but_rounding, save_adapter
 from rlvr.models.location import ModelLocation, count_parameters, locate, object_in
 from rlvr.models.tokenizer import Codec, make_codec
 from rlvr.models.vetting import vet
@@ -28,10 +29,13 @@ transformers_logging.disable_progress_bar()
 transformers_logging.set_verbosity_error()
 
 
-def load_model(name: str, prompt: PromptConfig, device: torch.device) -> tuple[PreTrainedModel, Codec]:
+def load_model(
+    name: str, prompt: PromptConfig, device: torch.device, attention: AttentionName | None = None
+) -> tuple[PreTrainedModel, Codec]:
     """The causal language model that ``model:`` names, in float32 on a device with dropout off, and its codec.
 
     Dropout stays off in every stage: the sampler and the trainer must be the same policy.
+    attention: how transformers computes the model's; None leaves it to transformers.
     Raises RlvrError if there is no model of a kind that transformers knows, or one with weights that are not finite.
     """
     location = locate(name)
@@ -40,6 +44,9 @@ def load_model(name: str, prompt: PromptConfig, device: torch.device) -> tuple[P
             "model", "no such file or directory", got=name, remedy="run the stage that makes it, or mend the path"
         )
     options: dict[str, str] = {"gguf_file": location.file} if location.file else {}
+    if attention is not None:
+        _check_attention(attention, device)
+        options["attn_implementation"] = attention
     if location.kind == "gguf":
         _need_gguf()
     model, tokenizer = _load(location, options)
@@ -54,6 +61,14 @@ def load_model(name: str, prompt: PromptConfig, device: torch.device) -> tuple[P
     return model, make_codec(tokenizer, prompt, [i for i in stops if i is not None])
 
 
+def _check_attention(attention: AttentionName, device: torch.device) -> None:
+    """RlvrError if this machine has not what an attention needs; transformers would fetch it."""
+    if attention == "flash_attention_2" and (device.type != "cuda" or importlib.util.find_spec("flash_attn") is None):
+        raise RlvrError(
+            "attention", "needs a CUDA device and the package flash-attn", got=attention, allowed="sdpa, eager"
+        )
+
+
 def _load(location: ModelLocation, options: dict[str, Any]) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     options = {**options, "local_files_only": location.kind != "hub"}
     if location.kind == "directory":
@@ -61,7 +76,8 @@ def _load(location: ModelLocation, options: dict[str, Any]) -> tuple[PreTrainedM
     model = _weights(location.path, options)
     tokenizer: Any = None
     with Foreign() as call:
-        tokenizer = AutoTokenizer.from_pretrained(location.path, trust_remote_code=False, **options)
+        given = {key: value for key, value in options.items() if key != "attn_implementation"}
+        tokenizer = AutoTokenizer.from_pretrained(location.path, trust_remote_code=False, **given)
     if call.error is not None:
         raise _cannot_be_loaded(location.path, call.error) from call.error
     if location.kind == "gguf":
@@ -111,6 +127,8 @@ def _weights(path: str, options: dict[str, Any]) -> PreTrainedModel:
     except (OSError, ValueError, KeyError, SafetensorError) as error:
         raise _cannot_be_loaded(path, error) from error
     model: PreTrainedModel = loaded[0]
+    if has_adapter(model):  # a name on the hub may be that of an adapter
+        raise RlvrError("model", "is an adapter", got=path, remedy="merge it into its model and save that")
     for trouble in ("missing_keys", "mismatched_keys"):
         if wrong := sorted(str(key) for key in loaded[1][trouble]):
             what = f"cannot be loaded: its weights do not fit its config.json ({trouble}: {wrong[0]})"
@@ -149,18 +167,32 @@ def _need_gguf() -> None:
 
 
 def save_model(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
-    """Write model.safetensors, config.json and the tokenizer, to be loaded anywhere by transformers."""
-    model.save_pretrained(folder)
+    """Write model.safetensors, config.json and the tokenizer, to be loaded anywhere by transformers.
+
+    An adapter is merged into the weights, and written into a folder of its own beside them too.
+    """
+    if has_adapter(model):
+        model.save_pretrained(folder, state_dict=merged_state(model))
+        save_adapter(model, folder / ADAPTER)
+    else:
+        model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
 
 
 def restore_weights(model: PreTrainedModel, folder: Path) -> None:
     """Copy the weights of a checkpoint of ours into a model of the same shape, in place.
 
+    Where the model has an adapter, that alone is copied: its other weights must be those that the checkpoint was made with.
     RlvrError if the folder holds what a model's may not, or the weights of another model.
     """
     vet(folder)
     weights = _weights(str(folder), {"local_files_only": True}).state_dict()
+    if has_adapter(model):
+        load_adapter(model, folder / ADAPTER)
+        if not same_but_rounding(merged_state(model), weights):
+            what = "its adapter was trained on other weights than those of the model that is loaded"
+            raise RlvrError(str(folder), what, remedy="put that model back, or begin anew with --fresh")
+        return
     try:
         model.load_state_dict(weights)
     except RuntimeError as error:

@@ -2,7 +2,7 @@
 
 import contextlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
@@ -70,10 +70,22 @@ def takes_threads(model: PreTrainedModel) -> bool:
     return getattr(model.config, "sliding_window", None) is None
 
 
+def attention_again(
+    layer: Any, given: Mapping[str, Any]
+) -> tuple[contextlib.AbstractContextManager[None], contextlib.AbstractContextManager[None]]:
+    """What a layer is to be inside of while it computes, and when it computes the same once more, outside of its trunk.
+
+    given: by name, what its trunk gave it.
+    """
+    by_blocks = "layout" in given
+    return contextlib.nullcontext(), _attention_by_blocks(layer.self_attn) if by_blocks else contextlib.nullcontext()
+
+
 @contextlib.contextmanager
-def _attention_by_blocks(trunk: Any) -> Iterator[None]:
-    """Inside, the trunk's tokens meet as their layout says. Several threads may be inside (``takes_threads``)."""
-    config = trunk.config
+def _attention_by_blocks(part: Any) -> Iterator[None]:
+    """Inside, the tokens of a trunk, or of a part of one, meet as their layout says. Several threads may be inside
+    (``takes_threads``)."""
+    config = part.config
     with _entering:
         inside, own = _inside.get(id(config), (0, config._attn_implementation))
         _inside[id(config)] = (inside + 1, own)

@@ -7,12 +7,12 @@ from collections.abc import Iterator
 import torch
 
 Weights = dict[str, torch.Tensor]
-"""A copy of every parameter by name, tied ones once."""
+"""Copies of parameters by name, tied ones once."""
 
 
 def copy_weights(model: torch.nn.Module) -> Weights:
-    """The model's parameters as they are now."""
-    return {name: parameter.detach().clone() for name, parameter in model.named_parameters()}
+    """The model's parameters as they are now; those that are never trained are left out."""
+    return {name: each.detach().clone() for name, each in model.named_parameters() if each.requires_grad}
 
 
 def not_finite(model: torch.nn.Module) -> str | None:
@@ -27,11 +27,12 @@ def not_finite(model: torch.nn.Module) -> str | None:
 @contextlib.contextmanager
 def using(model: torch.nn.Module, weights: Weights) -> Iterator[None]:
     """Inside, the model computes with these weights; afterwards it has its own again, untouched and uncopied."""
-    own = {name: parameter.data for name, parameter in model.named_parameters()}
+    parameters = dict(model.named_parameters())
+    own = {name: parameters[name].data for name in weights}
     try:
-        for name, parameter in model.named_parameters():
-            parameter.data = weights[name]
+        for name, tensor in weights.items():
+            parameters[name].data = tensor
         yield
     finally:
-        for name, parameter in model.named_parameters():
-            parameter.data = own[name]
+        for name, tensor in own.items():
+            parameters[name].data = tensor

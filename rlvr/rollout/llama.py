@@ -18,6 +18,7 @@ from transformers import (
 )
 from transformers.activations import ACT2FN
 
+from rlvr.models.adapter import is_linear, weight_and_bias
 from rlvr.models.trunk import CHANGING_ROPE
 from rlvr.rollout.cache import KeyValueCache
 
@@ -36,7 +37,7 @@ def obstacle(model: PreTrainedModel, positions: int) -> str | None:
         return f"its rotary embedding ({base.rotary_emb.rope_type}) changes with the length"
     blocks = [part for layer in base.layers for part in (layer.self_attn, layer.mlp)]
     projections = [module for block in blocks for name, module in block.named_children() if name.endswith("_proj")]
-    if any(type(module) is not torch.nn.Linear for module in [*projections, model.lm_head]):
+    if not all(is_linear(module) for module in [*projections, model.lm_head]):
         return "some of its linear layers are not plain ones"
     return None
 
@@ -103,8 +104,8 @@ class LlamaDecoder:
     """A model's parameters as they are now, laid out for decoding rows of at most P positions.
 
     Made anew for each call to generate and never kept, so it cannot be stale. Parameters are used where they are; only
-    queries, keys and values are projected by one joined copy, inside autocast weights are cast once instead of at every
-    token, and weights in bfloat16 on a CPU are copied to the layout that its products want.
+    queries, keys and values are projected by one joined copy, an adapter is merged into a copy, inside autocast weights are
+    cast once instead of at every token, and weights in bfloat16 on a CPU are copied to the layout that its products want.
     """
 
     def __init__(self, model: PreTrainedModel, positions: int, dtype: torch.dtype) -> None:
@@ -123,9 +124,10 @@ class LlamaDecoder:
         self._cos = cos[0][:, None]  # (P, 1, head size), the same for all heads
         self._sin = torch.cat([-sin[0, :, :half], sin[0, :, half:]], dim=-1)[:, None]  # sign of rotating by a half
 
-    def _linear(self, *modules: torch.nn.Linear) -> AnyLinear:
-        weights = [module.weight.to(self._dtype) for module in modules]
-        biases = [module.bias.to(self._dtype) for module in modules if module.bias is not None]
+    def _linear(self, *modules: torch.nn.Module) -> AnyLinear:
+        parts = [weight_and_bias(module) for module in modules]
+        weights = [weight.to(self._dtype) for weight, _ in parts]
+        biases = [bias.to(self._dtype) for _, bias in parts if bias is not None]
         weight = weights[0] if len(weights) == 1 else torch.cat(weights)
         bias = (biases[0] if len(biases) == 1 else torch.cat(biases)) if biases else None
         if _packs(weight):

@@ -32,7 +32,7 @@ GROWTH = 1.05
 def run(config: EvalConfig, run: RunDirectory) -> None:
     """Measure, and write eval.json, a row of metrics and every rollout."""
     device = start(config, run, graders_used(config.reward))
-    model, codec = load_model(config.model, config.prompt, device)
+    model, codec = load_model(config.model, config.prompt, device, config.attention)
     check_room(config, model, codec)
     metrics: Metrics = {}
     by_problem: dict[str, Any] = {}

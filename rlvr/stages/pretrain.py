@@ -4,6 +4,7 @@ from rlvr.config import PretrainConfig, PromptConfig
 from rlvr.corpus import make_corpus
 from rlvr.models.scratch import build_model
 from rlvr.models.tokenizer import build_tokenizer, make_codec
+from rlvr.models.trained import choose_trained
 from rlvr.rewards import graders_used
 from rlvr.runtime.device import start
 from rlvr.runtime.run_dir import RunDirectory
@@ -17,6 +18,7 @@ def run(config: PretrainConfig, run: RunDirectory) -> None:
     corpus = make_corpus(config.data, config.task, config.seed)
     tokenizer = build_tokenizer(config.tokenizer, corpus.texts(), config.model.max_positions)
     model = build_model(config.model, tokenizer, seed=derive(config.seed, "model"), device=device)
+    choose_trained(model, config.train)
     fit_documents(
         config,
         run,

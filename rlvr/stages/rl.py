@@ -5,6 +5,7 @@ from rlvr.collect import check_room, make_collector
 from rlvr.config import RlConfig
 from rlvr.evaluation import scheduled
 from rlvr.models.pretrained import load_model
+from rlvr.models.trained import choose_trained
 from rlvr.recorded import Recorded
 from rlvr.rewards import Scorer, graders_used
 from rlvr.runtime.device import start
@@ -21,7 +22,8 @@ from rlvr.train.losses import policy_loss, with_effective_samples
 def run(config: RlConfig, run: RunDirectory) -> None:
     """Load a model and fit its own rollouts, sampled anew for every step."""
     device = start(config, run, graders_used(config.reward))
-    model, codec = load_model(config.model, config.prompt, device)
+    model, codec = load_model(config.model, config.prompt, device, config.attention)
+    choose_trained(model, config.train, config.lora, base=config.model, seed=config.seed)
     check_room(config, model, codec)
     with Scorer(config.reward) as scorer:
         collector = make_collector(

@@ -21,7 +21,8 @@ def gradient_workers(model: PreTrainedModel, companion: torch.nn.Module | None =
     Several for a model whose products are so small that waking OpenMP's sleeping threads for each takes longer than it saves;
     a gradient for each thread is then little memory. Where they spin instead, one batch after the other is as fast.
     """
-    size = sum(each.numel() * each.element_size() for each in _trained(model, companion))
+    modules = [model] if companion is None else [model, companion]
+    size = sum(each.numel() * each.element_size() for module in modules for each in module.parameters())
     few = openmp_sleeps() and size <= CACHED_BYTES and takes_threads(model)
     return most_workers(model.device) if few else 1
 
