@@ -281,7 +281,7 @@ CLAIM = Claim(
     "where the model is most uncertain.",
     by="Wang et al., Beyond the 80/20 Rule (arXiv:2506.01939): RL on the most uncertain 20 % of the tokens is as good as on all, on the "
     "other 80 % much worse; the talk on branching points and high-entropy tokens",
-    minutes=5.0,
+    minutes=8.0,
     theory="""
 A response adds up 10 bits in strides. Before each stride a token says how many bits it takes, 1, 2 or 6, and the documents draw it at
 random: a fork. What follows is fixed, blanks and the running sum. Sums of one and two bits are right in the documents and can be learnt;
