@@ -21,7 +21,7 @@ from test_secrets import hide_packages
 
 from rlvr.cli import app
 
-COMMANDS = ["pretrain", "sft", "rl", "eval", "check", "audit", "report", "inspect", "study", "data"]
+COMMANDS = ["pretrain", "sft", "rl", "eval", "check", "audit", "report", "inspect", "study", "export", "data"]
 FEW = ["--set", "eval.problems=3"]
 """So few problems are warned of."""
 
@@ -34,6 +34,8 @@ def rightly(world: World, command: str, folder: Path) -> list[object]:
         return [command, shutil.copytree(world.runs["rl"], folder / "run"), "--rollouts", 1, "--samples", 1]
     if command == "report":
         return [command, world.runs["rl"], "--out", folder / "report.html"]
+    if command == "export":
+        return [command, world.runs["rl"], "--out", folder / "model"]
     return [command, world.runs["rl"] if command == "inspect" else world.configs["rl"]]
 
 
@@ -56,7 +58,8 @@ def test_success_is_0_and_a_mistake_of_the_users_2(
         assert answer.err.startswith("warning: ")
     if command == "data":
         assert all(strict(line) for line in answer.out.splitlines())
-    assert "error: " in refused(command, tmp_path / "no such")
+    out = ("--out", tmp_path / "another") if command == "export" else ()
+    assert "error: " in refused(command, tmp_path / "no such", *out)
     for arguments in ((), ("--no-such-option",)):
         usage = call(command, *arguments)
         assert (usage.code, usage.out) == (2, "")
