@@ -111,18 +111,20 @@ def _of_model(config: EvalConfig, model: str) -> EvalConfig:
 
 def _finished(path: Path) -> Run:
     """A finished evaluation run. RlvrError if it is none."""
+    from rlvr.launch import EVALUATION
     from rlvr.report.runs import open_finished
 
     run = open_finished(path)
     if run.stage != "eval":
         raise RlvrError(str(path), f"is a run of rlvr {run.stage}, not of rlvr eval", remedy="evaluate its model first")
-    if not (path / "eval.json").is_file() or not run.rows:
+    if not (path / EVALUATION).is_file() or not run.rows:
         raise RlvrError(str(path), "is not finished", remedy="run rlvr eval with its configuration again")
     return run
 
 
 def _show(run: Run, asked: Asked) -> None:
     """What one evaluation found, and the file of its problems that is asked for."""
+    from rlvr.launch import EVALUATION
     from rlvr.report.terminal import comparison, solvable
     from rlvr.runtime.progress import console
     from rlvr.runtime.written import read_object
@@ -130,7 +132,7 @@ def _show(run: Run, asked: Asked) -> None:
     if asked.keep is not None:
         _write_filtered(run, asked.keep)
     if asked.as_json:
-        print(json.dumps(read_object(run.path / "eval.json")))
+        print(json.dumps(read_object(run.path / EVALUATION)))
         return
     console().print(comparison([run]))
     view = solvable(run)

@@ -173,7 +173,7 @@ class GymConfig(Strict):
         return self
 
 
-SingleTaskConfig = Annotated[
+_Single = (
     ModsumConfig
     | ArithmeticConfig
     | WordsConfig
@@ -181,9 +181,9 @@ SingleTaskConfig = Annotated[
     | StringsConfig
     | FactsConfig
     | ProblemsConfig
-    | GymConfig,
-    Field(discriminator="name"),
-]
+    | GymConfig
+)
+SingleTaskConfig = Annotated[_Single, Field(discriminator="name")]
 
 DIALS: dict[str, tuple[str, ...]] = {
     "modsum": ("length", "modulus"),
@@ -267,15 +267,4 @@ class MixtureConfig(Strict):
             member.refuse_set(("select", "curriculum"), "outside rlvr rl: all problems of a split are meant")
 
 
-TaskConfig = Annotated[
-    ModsumConfig
-    | ArithmeticConfig
-    | WordsConfig
-    | StridesConfig
-    | StringsConfig
-    | FactsConfig
-    | ProblemsConfig
-    | GymConfig
-    | MixtureConfig,
-    Field(discriminator="name"),
-]
+TaskConfig = Annotated[_Single | MixtureConfig, Field(discriminator="name")]

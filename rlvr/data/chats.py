@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from rlvr.config_file import read_bytes
 from rlvr.errors import RlvrError
-from rlvr.runtime.seeding import generator
+from rlvr.runtime.seeding import shuffled
 from rlvr.types import Chat, Document, Message, Split
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class ChatFile:
         part = self._parts[split]
         turn, place = divmod(index, len(part))
         if split == "train":
-            place = generator(self._seed, "chats", self._path, turn).sample(range(len(part)), len(part))[place]
+            place = shuffled(len(part), self._seed, "chats", self._path, turn)[place]
         chat = part[place]
         before = [message["content"] for message in chat.messages[:-1] if message["role"] == "user"]
         return Document(

@@ -2,6 +2,7 @@
 
 import hashlib
 import random
+from functools import lru_cache
 
 
 def derive(seed: int, *names: object) -> int:
@@ -19,3 +20,9 @@ def derive(seed: int, *names: object) -> int:
 def generator(seed: int, *names: object) -> random.Random:
     """A Python generator for the named purpose."""
     return random.Random(derive(seed, *names))
+
+
+@lru_cache(maxsize=16)
+def shuffled(count: int, seed: int, *names: object) -> list[int]:
+    """The numbers below ``count`` in an order for the named purpose; not to be changed by who gets it."""
+    return generator(seed, *names).sample(range(count), count)

@@ -4,13 +4,12 @@ The people, their names and the true values are one world, the same for every se
 """
 
 from collections.abc import Iterable
-from functools import lru_cache
 from itertools import product
 from random import Random
 
 from rlvr.config import WORLD, FactsConfig
 from rlvr.errors import RlvrError
-from rlvr.runtime.seeding import derive, generator
+from rlvr.runtime.seeding import derive, generator, shuffled
 from rlvr.tasks import thinking
 from rlvr.tasks.task import TEST_SHARE, hash_share
 from rlvr.types import Problem, Split
@@ -55,7 +54,7 @@ class Facts:
     def problem(self, split: Split, index: int) -> Problem:
         asked = self._asked[split]
         turn, place = divmod(index, len(asked))
-        question, person = asked[_order(self._seed, split, turn, len(asked))[place]]
+        question, person = asked[shuffled(len(asked), self._seed, "facts", split, turn)[place]]
         reliability = self._config.reliability[person % len(self._config.reliability)]
         rng = generator(self._seed, self.name, self._config.form, split, index)
         answer = true_value(person)
@@ -102,12 +101,5 @@ def _question(speaker: str, person: int) -> str:
     return f"{speaker} {_SYLLABLES[first]}n {_SYLLABLES[second]}x ="
 
 
-@lru_cache(maxsize=1)
 def _names() -> list[int]:
-    return generator(0, "facts", "names").sample(range(WORLD), WORLD)
-
-
-@lru_cache(maxsize=8)
-def _order(seed: int, split: Split, turn: int, count: int) -> list[int]:
-    """The order in which ``count`` questions come in their ``turn``-th time round."""
-    return generator(seed, "facts", split, turn).sample(range(count), count)
+    return shuffled(WORLD, 0, "facts", "names")

@@ -13,7 +13,7 @@ from rlvr.errors import RlvrError
 from rlvr.models.limits import read_limits
 from rlvr.models.location import locate
 from rlvr.runtime.progress import say
-from rlvr.runtime.seeding import generator
+from rlvr.runtime.seeding import shuffled
 from rlvr.tasks import thinking
 from rlvr.tasks.layouts import LAYOUTS, Row, layout_of
 from rlvr.tasks.overlap import WORDS, Overlap, overlaps, repeated
@@ -56,7 +56,7 @@ class Problems:
                 remedy=self._remedy,
             )
         turn, place = divmod(index, len(rows))
-        row = rows[_order(self._seed, turn, len(rows))[place] if split == "train" else place]
+        row = rows[shuffled(len(rows), self._seed, "problems", turn)[place] if split == "train" else place]
         return Problem(
             task=self.name,
             split=split,
@@ -86,12 +86,6 @@ class Problems:
         for rows in self._rows.values():
             for row in rows:
                 yield f"{row.question} {row.answer} {row.metadata.get('solution', '')}"
-
-
-@lru_cache(maxsize=4)
-def _order(seed: int, turn: int, count: int) -> list[int]:
-    """The order in which ``count`` problems come in their ``turn``-th time round."""
-    return generator(seed, "problems", turn).sample(range(count), count)
 
 
 def _stamp(path: str) -> tuple[object, ...]:
